@@ -1,0 +1,37 @@
+// Push: children first, the tag last, and nothing that the registry already has. Layers that were built here are
+// compressed while they are sent, always to the same bytes; what a layer became is remembered, so that a second
+// push asks with HEAD and sends nothing.
+#pragma once
+
+#include "image/descriptor.h"
+#include "image/platform.h"
+#include "image/reference.h"
+#include "image/store.h"
+#include "registry/progress.h"
+#include "registry/session.h"
+
+#include <optional>
+#include <string>
+
+namespace ctr {
+
+enum class LayerCompression { Gzip, Zstd };
+
+struct PushOptions {
+  std::optional<Platform> platform;  ///< of an index only this manifest, as a plain manifest
+  int parallel_layers = 5;
+  LayerCompression compression = LayerCompression::Gzip;
+  std::optional<int> compression_level;
+  TransferProgress* progress = nullptr;
+};
+
+struct PushResult {
+  Descriptor target;    ///< what the tag points at in the registry: Docker's "v1: digest: sha256:... size: N"
+  std::string notice;   ///< a sentence if something else was sent than the local name holds, or empty
+};
+
+/// `source` is the local image, `destination` its name in the registry (the same in `ctr push`).
+PushResult push_image(Store& store, RegistrySession& session, const Descriptor& source, const Reference& destination,
+                      const PushOptions& options);
+
+}  // namespace ctr

@@ -17,7 +17,9 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "builder/build_options.h"
 #include "builder/build_progress.h"
+#include "builder/context_spec.h"
 #include "image/descriptor.h"
 #include "image/platform.h"
 #include "image/reference.h"
@@ -27,25 +29,6 @@ namespace ctr {
 class Store;
 
 // ---- what is asked for ----
-
-/// What --output, --cache-from and --cache-to hold: `type=local,dest=out` (builder/build_options.h parses them).
-struct TypedOptions {
-  std::string type;
-  std::map<std::string, std::string> options;
-};
-
-/// `--secret id=X,src=FILE` or `,env=NAME`. Exactly one of file and variable is set.
-struct BuildSecret {
-  std::string id;
-  fs::path file;
-  std::string variable;
-};
-
-/// `--ssh default=PATH`. No path means the agent of $SSH_AUTH_SOCK.
-struct SshForward {
-  std::string id;
-  std::vector<fs::path> paths;
-};
 
 enum class CacheUse { Use, Ignore };           // --no-cache
 enum class BasePolicy { PreferLocal, Pull };   // --pull
@@ -71,12 +54,12 @@ struct BuildRequest {
   std::vector<std::string> platforms;              ///< as typed; empty: this machine's
   std::map<std::string, std::string> labels;
   std::vector<std::string> annotations;            ///< `[type[platform]:]key=value`
-  std::map<std::string, std::string> named_contexts;
-  std::vector<BuildSecret> secrets;
-  std::vector<SshForward> ssh;
-  std::vector<TypedOptions> outputs;               ///< empty: the image goes to the store
-  std::vector<TypedOptions> cache_from;
-  std::vector<TypedOptions> cache_to;
+  std::map<std::string, ContextSource> named_contexts;
+  std::vector<SecretSpec> secrets;
+  std::vector<SshSpec> ssh;
+  std::vector<OutputSpec> outputs;               ///< empty: the image goes to the store
+  std::vector<CacheSpec> cache_from;
+  std::vector<CacheSpec> cache_to;
   std::vector<std::string> no_cache_stages;        ///< --no-cache-filter
   std::vector<std::string> entitlements;           ///< --allow
   std::vector<std::string> add_hosts;              ///< `name:address`
@@ -202,8 +185,5 @@ class BuildFailure : public Error {
 /// The text that BuildKit prints after a failure: the output between two rules, the lines of the Dockerfile with `>>>`,
 /// and `ERROR: failed to solve: …`.
 std::string render_failure(const BuildFailure& failure);
-
-/// Throws away build records beyond the bound, least recently used first; called at the end of a build and by
-/// `builder prune`. See builder/build_cache.h for du and filters.
 
 }  // namespace ctr

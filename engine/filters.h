@@ -1,0 +1,34 @@
+// --filter key=value, as lists and prunes take it: values of one key are alternatives, keys must all match. A key that
+// the command does not know is refused in Docker's words.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace ctr {
+
+class Filters {
+ public:
+  Filters() = default;
+  /// Parses "key=value" texts; throws Invalid for one without '=' or with a key that is not in `known`.
+  Filters(const std::vector<std::string>& texts, const std::vector<std::string>& known);
+
+  bool empty() const { return values_.empty(); }
+  bool has(const std::string& key) const { return values_.contains(key); }
+  const std::vector<std::string>& values(const std::string& key) const;
+  /// True if the key is absent or one of its values equals `text`.
+  bool matches(const std::string& key, const std::string& text) const;
+  /// True if the key is absent or all its values ("name" or "name=value") are among the labels. "label!" negates.
+  bool matches_labels(const std::map<std::string, std::string>& labels) const;
+  /// The one value as a boolean; throws Invalid in Docker's words. `fallback` if absent.
+  bool flag(const std::string& key, bool fallback) const;
+
+ private:
+  std::map<std::string, std::vector<std::string>> values_;
+};
+
+/// A --since/--until/until= value (RFC 3339, Unix seconds with fraction, or a duration before now) as Unix nanoseconds.
+long long parse_timestamp(const std::string& text);
+
+}  // namespace ctr

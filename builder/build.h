@@ -80,7 +80,7 @@ struct BuildRequest {
 // ---- what is handed in ----
 
 /// Reports bytes that move: (what, current, total); total 0 if it is not known.
-using TransferProgress = std::function<void(std::string_view item, std::uint64_t current, std::uint64_t total)>;
+using ByteProgress = std::function<void(std::string_view item, std::uint64_t current, std::uint64_t total)>;
 
 /// An answer to an HTTP request whose body went to a sink.
 struct FetchedUrl {
@@ -111,19 +111,19 @@ class BuildNetwork {
 struct BuildServices {
   /// Asks the registry for a name; keeps manifest, index, the platform's config and the name in the store. No layer
   /// moves. Returns what the name points at.
-  std::function<Descriptor(const Reference&, const Platform&, const TransferProgress&)> pull_metadata;
+  std::function<Descriptor(const Reference&, const Platform&, const ByteProgress&)> pull_metadata;
 
   /// Brings those layers of the image that the store lacks. `manifest` is one platform's.
-  std::function<void(const Reference&, const Descriptor& manifest, const TransferProgress&)> pull_layers;
+  std::function<void(const Reference&, const Descriptor& manifest, const ByteProgress&)> pull_layers;
 
   /// Sends an image or index of the store to its registry. `reference` names the tag, or has none (push by digest).
-  std::function<void(const Reference&, const Descriptor&, const TransferProgress&)> push;
+  std::function<void(const Reference&, const Descriptor&, const ByteProgress&)> push;
 
   /// For --cache-from: a manifest or index by name, kept as a blob; nothing if the registry has no such name.
   std::function<std::optional<Descriptor>(const Reference&)> fetch_manifest;
 
   /// For --cache-from: one blob of that repository, verified, kept in the store.
-  std::function<void(const Reference&, const Descriptor&, const TransferProgress&)> fetch_blob;
+  std::function<void(const Reference&, const Descriptor&, const ByteProgress&)> fetch_blob;
 
   /// GET, following redirects. Throws NotFound, Denied or Unavailable with the URL in the sentence.
   std::function<FetchedUrl(const UrlQuery&, ByteSink& body)> fetch_url;

@@ -1,0 +1,40 @@
+// Compression of layers. What comes in is recognised by its first bytes, whatever its media type says. What goes out is
+// gzip in independent 1 MiB members (every gzip reader accepts that; members are made in parallel) by libdeflate, whose
+// output does not depend on the processor, or zstd. The same encoder name gives the same bytes.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/bytes.h"
+#include "image/media_types.h"
+
+namespace ctr {
+
+struct CompressionChoice {
+  Compression kind = Compression::Gzip;
+  /// The encoder's own scale; nothing means its default (gzip 6, zstd 3).
+  std::optional<int> level = {};
+};
+
+/// By the magic number. `first` should have 4 bytes or more.
+Compression detect_compression(Bytes first);
+
+/// The bytes behind any number of gzip members or zstd frames, or `input` itself if it is neither. Borrows the input.
+/// Throws Corrupt for bytes that are broken or end early.
+std::unique_ptr<ByteSource> decompress(ByteSource& input);
+
+/// A stream that must be finished: the last bytes are written by `finish`.
+class Compressor : public ByteSink {
+ public:
+  virtual void finish() = 0;
+};
+
+/// Compresses into `output`, which it borrows, on `threads` threads.
+std::unique_ptr<Compressor> make_compressor(CompressionChoice choice, ByteSink& output, unsigned threads);
+
+/// "libdeflate-members-1:6": what makes the bytes; a name is never reused for other bytes.
+std::string encoder_name(CompressionChoice choice);
+
+}  // namespace ctr

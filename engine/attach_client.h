@@ -15,22 +15,22 @@ struct AttachOptions {
   int input = 0;   // -1: stdin is not attached
   int output = 1;  // -1: thrown away
   int error = 2;
-  bool tty = false;        // the process has a terminal: raw mode if input is one, detach keys, size
-  bool sig_proxy = true;   // without tty: our signals are sent to the process
-  bool redraw = false;     // nudges the size so that a program that ran before draws its screen again
+  bool tty = false;       // the process has a terminal: raw mode if input is one, detach keys, size
+  bool sig_proxy = true;  // without tty: our signals are sent to the process
+  bool redraw = false;    // nudges the size so that a program that ran before draws its screen again
   std::string detach_keys = "ctrl-p,ctrl-q";  // "" for none
 };
 
 struct AttachEnd {
   enum class Kind {
-    Exited,    // the process ended; status is its exit status
-    Detached,  // by the detach keys
-    Lost,      // the shim went away without a word
-    Dropped,   // the shim closed the connection because we did not read
-    Signalled, // a signal that we don't send on, or three interrupts in a row
+    Exited,     // the process ended; status is its exit status
+    Detached,   // by the detach keys
+    Lost,       // the shim went away without a word
+    Dropped,    // the shim closed the connection because we did not read
+    Signalled,  // a signal that we don't send on, or three interrupts in a row
   };
   Kind kind = Kind::Lost;
-  int status = 0;       // Exited: exit status; Signalled: the signal's number
+  int status = 0;  // Exited: exit status; Signalled: the signal's number
   bool oom_killed = false;
   std::string message;  // one sentence, if there is something to say
 };

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -13,6 +14,9 @@
 #include "shim/protocol.h"
 
 namespace ctr {
+
+struct NetworkService;  // runtime/network_service.h
+struct PublishedPort;
 
 struct TerminalSize {
   std::uint16_t rows = 0;
@@ -26,12 +30,13 @@ struct ShimRequest {
   std::string cgroup;      // ShimSettings::cgroup; the shim is put into its child "shim"
   std::string exec_id;     // not empty: hold an exec'd process; run_dir/exec/<exec_id>/ has exec.json and process.json
   std::uint32_t attach_streams = 0;  // kAttachStdin | …: the starter is attached from the first byte. 0: detached
-  TerminalSize terminal;   // with a terminal: its size before the first instruction; zeros: none
+  const NetworkService* network = nullptr;  // what the shim serves for the container's network; borrowed
+  TerminalSize terminal;                    // with a terminal: its size before the first instruction; zeros: none
 };
 
 struct StartedShim {
-  pid_t pid = 0;     // of the process, in this pid namespace
-  Fd connection;     // for attach(); empty if attach_streams was 0
+  pid_t pid = 0;  // of the process, in this pid namespace
+  Fd connection;  // for attach(); empty if attach_streams was 0
 };
 
 /// The process could not be started. The sentence is the shim's; the status is what `ctr run` ends with.
@@ -58,13 +63,17 @@ class ShimConnection {
   /// The process's pid; 0 while it is between two runs.
   pid_t pid() const noexcept { return pid_; }
 
-  /// `kill` and proxied signals: ends the process at once when it would never take the signal (design, "Stop means stop").
+  /// `kill` and proxied signals: ends the process at once when it would never take the signal (design, "Stop means
+  /// stop").
   void signal(int number);
   /// Returns when the process has ended and will not be restarted.
   void stop(std::int32_t signal, std::int32_t timeout_seconds);
   void pause();
   void unpause();
   void resize(TerminalSize size);
+  /// Serves more of the container's network, or less.
+  void add_network(const NetworkService& service);
+  void close_ports(const std::vector<PublishedPort>& ports);
   /// Nothing if the shim died without telling.
   std::optional<ProcessExit> wait(WaitFor condition);
   /// Attaches and hands out the connection for attach().

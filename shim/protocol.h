@@ -11,8 +11,8 @@
 //   $CTR_RUN/containers/<id>/state.json      S  ShimState
 //   $CTR_RUN/containers/<id>/health.json     S  HealthReport, if there is a health check
 // An exec'd process has its own directory with the same names, $CTR_RUN/containers/<id>/exec/<exec id>/, where engine/
-// puts process.json (an OCI process object) and exec.json (ExecSettings); the shim adds shim.lock, shim.sock, state.json
-// and exit.json. It joins the container's namespaces through the pid in ../../state.json.
+// puts process.json (an OCI process object) and exec.json (ExecSettings); the shim adds shim.lock, shim.sock,
+// state.json and exit.json. It joins the container's namespaces through the pid in ../../state.json.
 #pragma once
 
 #include <array>
@@ -30,8 +30,9 @@ namespace ctr {
 
 // ---- Messages -----------------------------------------------------------------------------------------------------
 // One packet is one message: a MessageHeader, then the payload that the comments name, in the machine's byte order.
-// A connection begins with Hello and Welcome. The connection that a starter gets from start_shim() is already past
-// them: its first message is Started or Failed, and if the starter asked to attach it is attached from the first byte.
+// A connection begins with Hello and Welcome. The starter's connection is a socketpair that the shim inherits: there
+// the starter begins with any number of Network and one Begin, and gets Started or Failed; if Begin asked to attach, it
+// is attached from the process's first byte.
 
 inline constexpr std::uint16_t kShimProtocol = 1;        // spoken by this release
 inline constexpr std::uint16_t kOldestShimProtocol = 1;  // still understood
@@ -52,8 +53,12 @@ enum class MessageType : std::uint8_t {
   Pause = 8,     // Done or Refused
   Unpause = 9,   // Done or Refused
   Wait = 10,     // WaitPayload. Answered by Exited
-  Terminal = 11, // TerminalPayload and the terminal's descriptor: set back if the client dies without doing it. No answer
-  RawSignal = 12,// SignalPayload. Sends it and looks no further. Done or Refused
+  Terminal =
+      11,  // TerminalPayload and the terminal's descriptor: set back if the client dies without doing it. No answer
+  RawSignal = 12,   // SignalPayload. Sends it and looks no further. Done or Refused
+  Network = 13,     // a NetworkService as JSON, with its descriptors. Done or Refused; to the starter no answer
+  ClosePorts = 14,  // a JSON array of PublishedPort. Done or Refused
+  Begin = 15,       // BeginPayload; only from the starter. Answered by Started or Failed
 
   // From the shim.
   Welcome = 64,     // WelcomePayload
@@ -62,10 +67,10 @@ enum class MessageType : std::uint8_t {
   Stdout = 67,      // bytes; a terminal's output too
   Stderr = 68,      // bytes
   StdinTaken = 69,  // CountPayload: so many bytes of the client's stdin went into the process or were thrown away
-  Exited = 70,      // ExitedPayload and, if the end has a cause to tell, a sentence. The last message to who is attached
-  Dropped = 71,     // a sentence: the client did not read for too long. The last message
-  Done = 72,        // the request before was carried out
-  Refused = 73,     // FailurePayload and a sentence: the request before was not
+  Exited = 70,   // ExitedPayload and, if the end has a cause to tell, a sentence. The last message to who is attached
+  Dropped = 71,  // a sentence: the client did not read for too long. The last message
+  Done = 72,     // the request before was carried out
+  Refused = 73,  // FailurePayload and a sentence: the request before was not
 };
 
 struct MessageHeader {
@@ -93,6 +98,12 @@ struct SizePayload {
   std::uint16_t rows;
   std::uint16_t columns;
 };
+struct BeginPayload {
+  std::uint16_t version;  // kShimProtocol of the starter
+  std::uint16_t reserved = 0;
+  std::uint32_t streams;  // kAttachStdin | …; 0: the connection ends with the answer
+  SizePayload size;       // of the terminal before the first instruction; zeros: unknown
+};
 struct SignalPayload {
   std::int32_t signal;
 };
@@ -101,7 +112,10 @@ struct StopPayload {
   std::int32_t timeout_seconds;  // until SIGKILL; -1: never; kDefaultStopTimeout: the container's
 };
 inline constexpr std::int32_t kDefaultStopTimeout = -2;
-enum class WaitFor : std::uint32_t { NextExit = 0, NotRunning = 1 };  // NotRunning: an end after which no restart follows
+enum class WaitFor : std::uint32_t {
+  NextExit = 0,
+  NotRunning = 1
+};  // NotRunning: an end after which no restart follows
 struct WaitPayload {
   WaitFor condition;
 };
@@ -130,13 +144,13 @@ struct TerminalPayload {
 // ---- record.json, member "shim" -----------------------------------------------------------------------------------
 
 struct LogSettings {
-  std::string driver = "json-file";  // json-file, local, none
+  std::string driver = "json-file";                // json-file, local, none
   std::int64_t max_size_bytes = 10 * 1000 * 1000;  // of one file; 0: unlimited
   std::int32_t max_files = 3;
 };
 
 struct RestartSettings {
-  std::string policy = "no";  // no, on-failure, always, unless-stopped, on-unhealthy
+  std::string policy = "no";     // no, on-failure, always, unless-stopped, on-unhealthy
   std::int32_t max_retries = 0;  // of on-failure; 0: no limit
 };
 
@@ -152,28 +166,28 @@ struct HealthSettings {
 
 /// What the shim tells events.jsonl: its lines are engine/events.h's documents.
 struct EventSettings {
-  fs::path file;    // empty: no events
-  std::string from; // the image as the user named it
+  fs::path file;                                                // empty: no events
+  std::string from;                                             // the image as the user named it
   std::vector<std::pair<std::string, std::string>> attributes;  // image, name, labels
 };
 
 struct ShimSettings {
   std::string id;
   bool tty = false;
-  bool open_stdin = false;  // else stdin is /dev/null
-  bool stdin_once = false;  // stdin closes when a client that attached it ends it or goes away
-  bool auto_remove = false; // state.json says "removing" after the last end
-  std::string stop_signal;  // empty: SIGTERM; "SIGQUIT", "QUIT", "3"
+  bool open_stdin = false;   // else stdin is /dev/null
+  bool stdin_once = false;   // stdin closes when a client that attached it ends it or goes away
+  bool auto_remove = false;  // state.json says "removing" after the last end
+  std::string stop_signal;   // empty: SIGTERM; "SIGQUIT", "QUIT", "3"
   std::int32_t stop_timeout_seconds = 10;
   LogSettings log;
   RestartSettings restart;
   std::optional<HealthSettings> health;
   EventSettings events;
-  std::string cgroup;            // "/ctr/<id>": the shim goes into its child "shim", the container into "payload"
+  std::string cgroup;                // "/ctr/<id>": the shim goes into its child "shim", the container into "payload"
   std::optional<OverlayMount> root;  // the root filesystem; absent: the spec's root.path is a directory to be used
-  fs::path layers_directory;     // what root's relative paths start from; empty: they are absolute
-  fs::path seccomp_filter;       // raw BPF program; empty: none
-  fs::path ctr_program;          // `<ctr_program> container-cleanup <id>` is spawned after the last end
+  fs::path layers_directory;         // what root's relative paths start from; empty: they are absolute
+  fs::path seccomp_filter;           // raw BPF program; empty: none
+  fs::path ctr_program;              // `<ctr_program> container-cleanup <id>` is spawned after the last end
   std::vector<std::string> cleanup_arguments;  // put before "container-cleanup", such as {"--root", "/x"}
   std::vector<fs::path> claims_while_running;  // symlinks (addresses, ports), unlinked at the last end if they name id
   std::vector<fs::path> claims_until_removed;  // symlinks (name), unlinked then as well with auto_remove
@@ -183,11 +197,11 @@ ShimSettings shim_settings_from_json(const Json& json);
 
 /// exec/<exec id>/exec.json
 struct ExecSettings {
-  std::string id;            // the exec id
+  std::string id;  // the exec id
   std::string container_id;
   bool tty = false;
   bool open_stdin = false;
-  std::string cgroup;        // "/ctr/<id>", as the container's
+  std::string cgroup;  // "/ctr/<id>", as the container's
   fs::path seccomp_filter;
   EventSettings events;
 };
@@ -201,12 +215,12 @@ enum class ShimStatus { Created, Running, Paused, Restarting, Removing, Exited }
 /// state.json. Only true while the shim holds its lock; what is left after its death describes its last breath.
 struct ShimState {
   ShimStatus status = ShimStatus::Created;
-  std::int32_t pid = 0;                // of the process, in the host's pid namespace; 0 when it has none
-  std::uint64_t pid_start_ticks = 0;   // field 22 of /proc/<pid>/stat: together with pid it names the process for ever
+  std::int32_t pid = 0;               // of the process, in the host's pid namespace; 0 when it has none
+  std::uint64_t pid_start_ticks = 0;  // field 22 of /proc/<pid>/stat: together with pid it names the process for ever
   std::int32_t shim_pid = 0;
-  std::string started_at;              // RFC 3339 with nanoseconds
-  std::int32_t restart_count = 0;      // restarts by policy since the shim began
-  std::string health;                  // starting, healthy, unhealthy; empty: there is no health check
+  std::string started_at;          // RFC 3339 with nanoseconds
+  std::int32_t restart_count = 0;  // restarts by policy since the shim began
+  std::string health;              // starting, healthy, unhealthy; empty: there is no health check
 };
 Json to_json(const ShimState& state);
 ShimState shim_state_from_json(const Json& json);
@@ -217,7 +231,7 @@ std::string_view to_string(ShimStatus status) noexcept;
 struct ProcessExit {
   std::int32_t exit_code = 0;
   bool oom_killed = false;
-  std::string error;       // why it could not be started
+  std::string error;  // why it could not be started
   std::string started_at;
   std::string finished_at;
   std::int32_t restart_count = 0;
@@ -240,6 +254,27 @@ struct HealthReport {
 };
 Json to_json(const HealthReport& report);
 HealthReport health_report_from_json(const Json& json);
+
+// ---- The log ------------------------------------------------------------------------------------------------------
+// A line is Docker's: {"log":"text\n","stream":"stdout","time":"2026-01-02T03:04:05.6Z"}. Text that is not UTF-8 has
+// U+FFFD there, as with Docker, and its true bytes as base64 in one more member, "raw". A long line, or one that was
+// not finished when it was read, continues in the stream's next object.
+
+enum class LogStream : std::uint8_t { Stdout, Stderr };
+struct LogLine {
+  std::string text;  // raw bytes
+  LogStream stream = LogStream::Stdout;
+  std::string time;  // as written
+};
+/// Appends one JSON object and a newline.
+void append_log_line(std::string& out, std::string_view text, LogStream stream, std::string_view time);
+/// Fills `line` (reusing its memory) from one line without its newline; false if it is no log line.
+bool parse_log_line(std::string_view json, LogLine& line);
+/// What a line that broke off still tells; nothing if not one byte of its text is there.
+std::optional<LogLine> salvage_log_line(std::string_view fragment);
+/// If the file's last line broke off, puts what it still tells into a proper line. Returns the file's size.
+/// REQUIRES: `log` is open for reading and writing, and nobody else writes to it.
+std::uint64_t repair_log_file(int log);
 
 inline constexpr std::string_view kStateFile = "state.json";
 inline constexpr std::string_view kExitFile = "exit.json";

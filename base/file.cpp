@@ -197,7 +197,7 @@ void remove_tree_at(int dir, const std::string& name) {
 
 void remove_tree(const fs::path& path) { remove_tree_at(AT_FDCWD, path.native()); }
 
-bool exists(const fs::path& path) {
+bool path_exists(const fs::path& path) {
   struct stat info = {};
   return ::lstat(path.c_str(), &info) == 0;
 }

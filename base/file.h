@@ -54,7 +54,7 @@ void make_directories(const fs::path& path, mode_t mode = 0755);
 void remove_tree(const fs::path& path);
 void remove_tree_at(int dir, const std::string& name);
 
-bool exists(const fs::path& path);
+bool path_exists(const fs::path& path);
 /// The names in a directory, sorted, without "." and ".."; empty when the directory does not exist.
 std::vector<std::string> list_directory(const fs::path& path);
 std::vector<std::string> list_directory_fd(int dir);

@@ -16,7 +16,7 @@ namespace {
 int open_resolving(int dir, const fs::path& path, int flags, mode_t mode, std::uint64_t resolve) {
   struct open_how how = {};
   how.flags = static_cast<std::uint64_t>(static_cast<unsigned>(flags | O_CLOEXEC));
-  if ((flags & (O_CREAT | O_TMPFILE)) != 0) how.mode = mode;
+  if ((flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE) how.mode = mode;
   how.resolve = resolve | RESOLVE_NO_MAGICLINKS;
   // The kernel answers EAGAIN when a rename somewhere made it unsure; it is worth asking again.
   for (int attempt = 0;; ++attempt) {

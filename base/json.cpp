@@ -162,6 +162,8 @@ class Printer {
       out_.append(value.as_bool() ? "true" : "false");
     } else if (value.is_int()) {
       out_.append(std::to_string(value.as_int()));
+    } else if (value.is_large()) {
+      out_.append(std::to_string(value.as_uint()));
     } else if (value.is_double()) {
       append_double(out_, value.as_double());
     } else if (value.is_string()) {
@@ -218,7 +220,7 @@ Json::Json(unsigned long value) {
   if (value <= static_cast<unsigned long>(std::numeric_limits<std::int64_t>::max())) {
     value_ = static_cast<std::int64_t>(value);
   } else {
-    value_ = static_cast<double>(value);
+    value_ = std::uint64_t{value};
   }
 }
 
@@ -277,8 +279,16 @@ std::int64_t Json::as_int() const {
   wrong_type("an integer");
 }
 
+std::uint64_t Json::as_uint() const {
+  if (const auto* value = std::get_if<std::uint64_t>(&value_)) return *value;
+  const std::int64_t value = as_int();
+  if (value < 0) wrong_type("a number from 0");
+  return static_cast<std::uint64_t>(value);
+}
+
 double Json::as_double() const {
   if (const double* value = std::get_if<double>(&value_)) return *value;
+  if (const auto* value = std::get_if<std::uint64_t>(&value_)) return static_cast<double>(*value);
   if (const auto* value = std::get_if<std::int64_t>(&value_)) return static_cast<double>(*value);
   wrong_type("a number");
 }
@@ -379,6 +389,13 @@ std::optional<std::int64_t> Json::find_int(std::string_view key) const {
   if (value == nullptr || value->is_null()) return std::nullopt;
   if (!value->is_number()) wrong_member(key, "an integer");
   return value->as_int();
+}
+
+std::optional<std::uint64_t> Json::find_uint(std::string_view key) const {
+  const Json* value = find(key);
+  if (value == nullptr || value->is_null()) return std::nullopt;
+  if (!value->is_number()) wrong_member(key, "an integer");
+  return in_context("the field \"" + std::string(key) + "\"", [&] { return value->as_uint(); });
 }
 
 std::optional<bool> Json::find_bool(std::string_view key) const {

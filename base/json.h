@@ -27,7 +27,7 @@ class Json {
   Json(long value) : value_(std::int64_t{value}) {}
   Json(long long value) : value_(std::int64_t{value}) {}
   Json(unsigned value) : value_(std::int64_t{value}) {}
-  /// Values above the largest signed 64-bit integer are kept as a double.
+  /// Exact up to the largest unsigned 64-bit integer; above the largest signed one it is_large() and not is_int().
   Json(unsigned long value);
   Json(double value) : value_(value) {}
   Json(const char* value) : value_(std::string(value)) {}
@@ -56,7 +56,8 @@ class Json {
   bool is_bool() const noexcept { return std::holds_alternative<bool>(value_); }
   bool is_int() const noexcept { return std::holds_alternative<std::int64_t>(value_); }
   bool is_double() const noexcept { return std::holds_alternative<double>(value_); }
-  bool is_number() const noexcept { return is_int() || is_double(); }
+  bool is_large() const noexcept { return std::holds_alternative<std::uint64_t>(value_); }
+  bool is_number() const noexcept { return is_int() || is_double() || is_large(); }
   bool is_string() const noexcept { return std::holds_alternative<std::string>(value_); }
   bool is_array() const noexcept { return std::holds_alternative<Array>(value_); }
   bool is_object() const noexcept { return std::holds_alternative<Object>(value_); }
@@ -64,6 +65,7 @@ class Json {
   /// The value as that type; throws Invalid when it is another.
   bool as_bool() const;
   std::int64_t as_int() const;
+  std::uint64_t as_uint() const;
   double as_double() const;
   const std::string& as_string() const;
   /// The elements; none for null.
@@ -99,6 +101,7 @@ class Json {
   std::int64_t require_int(std::string_view key) const;
   std::optional<std::string> find_string(std::string_view key) const;
   std::optional<std::int64_t> find_int(std::string_view key) const;
+  std::optional<std::uint64_t> find_uint(std::string_view key) const;
   std::optional<bool> find_bool(std::string_view key) const;
   /// Empty when absent or null.
   std::vector<std::string> strings(std::string_view key) const;
@@ -111,7 +114,7 @@ class Json {
   friend bool operator==(const Json& left, const Json& right);
 
  private:
-  std::variant<std::nullptr_t, bool, std::int64_t, double, std::string, Array, Object> value_;
+  std::variant<std::nullptr_t, bool, std::int64_t, std::uint64_t, double, std::string, Array, Object> value_;
 };
 
 /// The text as a JSON string, quotes included. Bytes that are not UTF-8 become U+FFFD.

@@ -12,6 +12,15 @@ TEST(Json, KeepsTheOrderOfMembersThroughARoundTrip) {
   EXPECT_EQ(Json::parse(text).dump(), text);
 }
 
+TEST(Json, KeepsUnsignedNumbersExact) {
+  const std::string text = R"({"hard":18446744073709551615})";
+  const Json value = Json::parse(text);
+  EXPECT_EQ(value.dump(), text);
+  EXPECT_EQ(value.find_uint("hard"), 18446744073709551615u);
+  EXPECT_THROW(value.find_int("hard"), Error);
+  EXPECT_THROW(Json::parse(R"({"a":-1})").find_uint("a"), Error);
+}
+
 TEST(Json, LastOfTwoMembersWithOneNameStays) { EXPECT_EQ(Json::parse(R"({"a":1,"a":2})").int_or("a"), 2); }
 
 TEST(Json, NamesTheLineOfASyntaxError) {
@@ -51,8 +60,8 @@ TEST(Json, QuotesControlCharactersAndReplacesBrokenUtf8) {
   EXPECT_EQ(json_quote(std::string("\x01\xff", 2)), "\"\\u0001\xEF\xBF\xBD\"");
 }
 
-TEST(Json, KeepsLargeUnsignedNumbersAsDoubles) {
-  EXPECT_TRUE(Json::parse("18446744073709551615").is_double());
+TEST(Json, LargeUnsignedNumbersAreNoSignedIntegers) {
+  EXPECT_FALSE(Json::parse("18446744073709551615").is_int());
   EXPECT_EQ(Json::parse("9223372036854775807").as_int(), 9223372036854775807LL);
 }
 

@@ -27,7 +27,6 @@ struct ShimRequest {
   fs::path shim_program;   // ctr-shim
   fs::path container_dir;  // $CTR_ROOT/containers/<id>: config.json and record.json are there
   fs::path run_dir;        // $CTR_RUN/containers/<id>: exists
-  std::string cgroup;      // ShimSettings::cgroup; the shim is put into its child "shim"
   std::string exec_id;     // not empty: hold an exec'd process; run_dir/exec/<exec_id>/ has exec.json and process.json
   std::uint32_t attach_streams = 0;  // kAttachStdin | …: the starter is attached from the first byte. 0: detached
   const NetworkService* network = nullptr;  // what the shim serves for the container's network; borrowed

@@ -112,7 +112,6 @@ Json to_json(const ShimSettings& settings) {
                             {"restart", Json::object({{"policy", settings.restart.policy},
                                                       {"max_retries", settings.restart.max_retries}})},
                             {"events", to_json(settings.events)},
-                            {"cgroup", settings.cgroup},
                             {"layers_directory", settings.layers_directory.native()},
                             {"seccomp_filter", settings.seccomp_filter.native()},
                             {"ctr_program", settings.ctr_program.native()},
@@ -141,7 +140,6 @@ ShimSettings shim_settings_from_json(const Json& json) {
   const Json* health = json.find("health");
   if (health != nullptr && !health->is_null()) settings.health = health_settings_from_json(*health);
   if (const Json* events = json.find("events")) settings.events = event_settings_from_json(*events);
-  settings.cgroup = json.string_or("cgroup");
   const Json* root = json.find("root");
   if (root != nullptr && !root->is_null()) settings.root = overlay_from_json(*root);
   settings.layers_directory = json.string_or("layers_directory");
@@ -158,6 +156,7 @@ Json to_json(const ExecSettings& settings) {
                        {"container_id", settings.container_id},
                        {"tty", settings.tty},
                        {"open_stdin", settings.open_stdin},
+                       {"user", settings.user},
                        {"cgroup", settings.cgroup},
                        {"seccomp_filter", settings.seccomp_filter.native()},
                        {"events", to_json(settings.events)}});
@@ -169,6 +168,7 @@ ExecSettings exec_settings_from_json(const Json& json) {
   settings.container_id = json.require_string("container_id");
   settings.tty = json.bool_or("tty");
   settings.open_stdin = json.bool_or("open_stdin");
+  settings.user = json.string_or("user");
   settings.cgroup = json.string_or("cgroup");
   settings.seccomp_filter = json.string_or("seccomp_filter");
   if (const Json* events = json.find("events")) settings.events = event_settings_from_json(*events);

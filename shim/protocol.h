@@ -2,7 +2,7 @@
 // sees of shim/. One shim holds one process: a container's first one, or one exec'd process.
 //
 // Files of a container (E: engine/ writes, S: the shim writes; every file is replaced atomically):
-//   $CTR_ROOT/containers/<id>/config.json    E  the OCI spec
+//   $CTR_ROOT/containers/<id>/config.json    E  the OCI spec; runtime/sandbox.h's annotations name the user
 //   $CTR_ROOT/containers/<id>/record.json    E  its member "shim" is ShimSettings; read at each start and each end
 //   $CTR_ROOT/containers/<id>/log, log.1 …   S  one JSON object a line: log, stream, time (newest file has no number)
 //   $CTR_ROOT/containers/<id>/exit.json      S  ProcessExit of the last run
@@ -183,10 +183,9 @@ struct ShimSettings {
   RestartSettings restart;
   std::optional<HealthSettings> health;
   EventSettings events;
-  std::string cgroup;                // "/ctr/<id>": the shim goes into its child "shim", the container into "payload"
   std::optional<OverlayMount> root;  // the root filesystem; absent: the spec's root.path is a directory to be used
   fs::path layers_directory;         // what root's relative paths start from; empty: they are absolute
-  fs::path seccomp_filter;           // raw BPF program; empty: none
+  fs::path seccomp_filter;           // raw BPF program; empty: seccomp.bpf beside config.json if there is one
   fs::path ctr_program;              // `<ctr_program> container-cleanup <id>` is spawned after the last end
   std::vector<std::string> cleanup_arguments;  // put before "container-cleanup", such as {"--root", "/x"}
   std::vector<fs::path> claims_while_running;  // symlinks (addresses, ports), unlinked at the last end if they name id
@@ -201,8 +200,9 @@ struct ExecSettings {
   std::string container_id;
   bool tty = false;
   bool open_stdin = false;
-  std::string cgroup;  // "/ctr/<id>", as the container's
-  fs::path seccomp_filter;
+  std::string user;         // -u in Docker's syntax, resolved in the container's root; empty: process.json's user
+  std::string cgroup;       // the container's linux.cgroupsPath
+  fs::path seccomp_filter;  // raw BPF program; empty: none
   EventSettings events;
 };
 Json to_json(const ExecSettings& settings);

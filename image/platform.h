@@ -12,11 +12,11 @@
 namespace ctr {
 
 struct Platform {
-  std::string os;
-  std::string architecture;
-  std::string variant;
-  std::string os_version;
-  std::vector<std::string> os_features;
+  std::string os = {};
+  std::string architecture = {};
+  std::string variant = {};
+  std::string os_version = {};
+  std::vector<std::string> os_features = {};
 
   /// "linux/arm64", "linux/arm/v7"
   std::string str() const;

@@ -26,7 +26,7 @@ struct MountPoint {
   std::string subpath;        // of a volume or an image; not shown
   std::string id_mapping;     // not shown
   std::string tmpfs_options;  // comma separated; not shown
-  bool recursive = true;
+  bool non_recursive = false;
   bool recursive_read_only = false;
 };
 
@@ -39,7 +39,7 @@ struct ContainerRecord {
   std::string image_id;  // "sha256:…" of the image's config; what prune relies on
   std::string manifest_digest;
   std::string platform;  // "linux/amd64"
-  std::string path;      // argv[0] and the rest, after merging with the image
+  std::string path;      // argv[0], after merging with the image
   std::vector<std::string> args;
   std::vector<std::string> layers;  // diff ids, lowest first
   std::string snapshot;             // id of its writable upper

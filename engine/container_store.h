@@ -52,12 +52,14 @@ class ContainerStore {
   FileLock lock(const std::string& id) const;
 
  private:
+  bool claim(const std::string& name, const std::string& id) const;
+  bool release_abandoned_name(const std::string& name) const;
+
   Paths paths_;
 };
 
 /// 64 hex digits, never one whose first 12 are all decimal (they could be taken for a number as a host name).
 std::string generate_container_id();
-std::string generate_container_name();
 /// [a-zA-Z0-9][a-zA-Z0-9_.-]+; throws Invalid in Docker's words.
 void check_container_name(const std::string& name);
 

@@ -15,6 +15,7 @@
 #include "engine/container_state.h"
 #include "engine/context.h"
 #include "engine/filters.h"
+#include "engine/shim_client.h"
 #include "image/platform.h"
 
 namespace ctr {
@@ -36,30 +37,20 @@ struct CreatedContainer {
 /// The image must be in the store (images.h: find_image, pull_image); else throws NotFound "No such image: x".
 CreatedContainer create_container(Context& context, const CreateRequest& request);
 
-/// Whether the caller will attach: an attached start holds the first output until the client is there.
-enum class StartMode { Detached, Attached };
 struct StartRequest {
-  StartMode mode = StartMode::Detached;
-  int terminal_rows = 0;  // size of the terminal before the first program runs; 0: none
-  int terminal_columns = 0;
+  std::uint32_t attach_streams = 0;  // kAttachStdin | …: attached from the first byte on; 0: detached
+  TerminalSize terminal;             // with a terminal: its size before the first program runs; zeros: none
 };
 struct StartedContainer {
   std::string id;
   int pid = 0;
-  Fd attachment;  // connected to shim.sock, for attach_client.h; empty if detached
+  Fd connection;  // for attach(); empty if detached
   std::vector<std::string> warnings;
-  bool was_running = false;  // then nothing was done but connecting
+  bool was_running = false;  // then nothing was done but attaching
 };
 
-/// Thrown by start_container when the command could not be executed: status 126 or 127, message in Docker's words.
-class StartError : public Error {
- public:
-  StartError(int exit_status, const std::string& message);
-  int exit_status() const noexcept { return exit_status_; }
-
- private:
-  int exit_status_;
-};
+/// The command could not be executed: exit_status() is 125, 126 or 127 and the message is Docker's.
+using StartError = ShimStartError;
 
 StartedContainer start_container(Context& context, const std::string& container, const StartRequest& request);
 

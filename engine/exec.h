@@ -24,8 +24,7 @@ struct ExecConfig {
   StringList env;
   std::string working_dir;
   StringList cmd;
-  int terminal_rows = 0;
-  int terminal_columns = 0;
+  TerminalSize terminal;  // before the first instruction; zeros: none
 };
 
 struct ExecRecord {
@@ -40,9 +39,10 @@ struct ExecRecord {
 /// Returns the new exec's id. Throws NotFound, or Busy "container x is not running" / "is paused" in Docker's words.
 std::string create_exec(Context& context, const std::string& container, const ExecConfig& config);
 /// Throws StartError (126, 127) if the command can't be executed.
-StartedContainer start_exec(Context& context, const std::string& exec_id, StartMode mode);
+StartedContainer start_exec(Context& context, const std::string& exec_id, std::uint32_t attach_streams);
 /// create and start in one, without writing more files than needed: what the command line does.
-StartedContainer run_exec(Context& context, const std::string& container, const ExecConfig& config, StartMode mode);
+StartedContainer run_exec(Context& context, const std::string& container, const ExecConfig& config,
+                          std::uint32_t attach_streams);
 ExecRecord get_exec(Context& context, const std::string& exec_id);
 /// Docker's document of an exec instance.
 Json inspect_exec(Context& context, const std::string& exec_id);

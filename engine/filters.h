@@ -28,7 +28,4 @@ class Filters {
   std::map<std::string, std::vector<std::string>> values_;
 };
 
-/// A --since/--until/until= value (RFC 3339, Unix seconds with fraction, or a duration before now) as Unix nanoseconds.
-long long parse_timestamp(const std::string& text);
-
 }  // namespace ctr

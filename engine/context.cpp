@@ -1,0 +1,33 @@
+#include "engine/context.h"
+
+#include "engine/container_store.h"
+#include "engine/events.h"
+#include "image/store.h"
+
+namespace ctr {
+
+Context::Context(Paths paths, Configuration configuration)
+    : paths_(std::move(paths)), configuration_(std::move(configuration)) {}
+
+Context::~Context() = default;
+
+Store& Context::store() {
+  if (!store_) store_ = std::make_unique<Store>(paths_.root, paths_.run);
+  return *store_;
+}
+
+ContainerStore& Context::containers() {
+  if (!containers_) containers_ = std::make_unique<ContainerStore>(paths_);
+  return *containers_;
+}
+
+EventLog& Context::events() {
+  if (!events_) events_ = std::make_unique<EventLog>(paths_);
+  return *events_;
+}
+
+std::unique_ptr<Context> open_context(const std::string& root) {
+  return std::make_unique<Context>(find_paths(root), read_configuration());
+}
+
+}  // namespace ctr

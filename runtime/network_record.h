@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/lock.h"
 #include "base/paths.h"
 #include "runtime/network_address.h"
 
@@ -47,5 +48,12 @@ NetworkRecord network_record_from_json(const Json& json);
 std::optional<NetworkRecord> find_network(const Paths& paths, const std::string& name_or_id);
 NetworkRecord default_network(const Paths& paths);
 std::vector<NetworkRecord> list_networks(const Paths& paths);
+
+/// Held while a name or a subnet is chosen and its record written.
+FileLock lock_networks(const Paths& paths);
+/// Creates or replaces. REQUIRES: the lock.
+void save_network(const Paths& paths, const NetworkRecord& record);
+/// Absence is fine. REQUIRES: the lock, and no container on it.
+void delete_network(const Paths& paths, const std::string& name);
 
 }  // namespace ctr

@@ -47,7 +47,7 @@ struct ArgInstruction {
   struct Argument {
     std::string name;
     std::optional<std::string> value;
-    std::string description;  ///< "name description" comment above, as BuildKit's outline shows it
+    std::string description;  ///< of the comment `# name description` right above
   };
   std::vector<Argument> arguments;
 };
@@ -137,6 +137,7 @@ struct Instruction {
   std::string keyword;  ///< as written: "run", "RUN"
   std::string text;     ///< the whole instruction, continuations joined, without heredocs: what progress prints
   SourceRange range;    ///< first to last line, heredocs included
+  std::vector<std::string> comments;  ///< the comment lines right above, without '#'
   InstructionBody body;
 };
 
@@ -145,7 +146,8 @@ struct Stage {
   std::string name_as_written;
   std::string base;          ///< unexpanded: image, stage name, scratch
   std::string platform;      ///< --platform, unexpanded; empty: not given
-  std::string description;   ///< the comment above FROM
+  std::string description;   ///< of the comment `# name description` right above
+  std::vector<std::string> comments;
   std::string keyword;       ///< FROM as written
   std::string as_keyword;    ///< AS as written; empty: none
   std::string text;          ///< the FROM line
@@ -166,6 +168,9 @@ void expand_instruction(Instruction& instruction, const Expansions& expansions, 
 
 /// Parses one --mount value. Throws Error(Invalid) with BuildKit's words and a suggestion.
 RunMount parse_run_mount(std::string_view value, const std::function<std::string(std::string_view)>& expand);
+
+/// What can be said of a --mount before variables are known: `from` takes none. Throws Error(Invalid).
+void check_run_mount_from(std::string_view value);
 
 /// What a RUN executes once its heredocs are worked in. A heredoc alone that starts with #! is a script: it is to be
 /// put read-only at /dev/pipes/<name> with mode 0755, and `command` runs that path.

@@ -16,11 +16,13 @@ namespace ctr {
 using VariableLookup = std::function<std::optional<std::string>(std::string_view name)>;
 
 enum class QuoteHandling { Remove, Keep };
+enum class UnsetVariables { Empty, Keep };  ///< Keep: `$x` stays as written when x is not set
 
 struct ExpandOptions {
   char escape = '\\';
   QuoteHandling quotes = QuoteHandling::Remove;   ///< Keep for heredocs, where quotes mean nothing
-  QuoteHandling escapes = QuoteHandling::Remove;  ///< Keep: an escape before anything but $ and itself stays
+  QuoteHandling escapes = QuoteHandling::Remove;
+  UnsetVariables unset = UnsetVariables::Empty;
 };
 
 struct ExpandedWord {

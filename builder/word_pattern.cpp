@@ -10,8 +10,8 @@ namespace ctr {
 
 namespace {
 
-// `${x//a*b/c}` is quadratic in the length of x; this many steps take seconds, which no real value needs.
-constexpr std::size_t kMaxSteps = std::size_t{1} << 29;
+// `${x//a*b/c}` is quadratic in the length of x; no real value needs this many steps.
+constexpr std::size_t kMaxSteps = std::size_t{1} << 26;
 
 // Splits into characters; a byte that is no UTF-8 is a character of its own.
 std::vector<std::string_view> characters(std::string_view text) {

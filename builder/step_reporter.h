@@ -1,0 +1,59 @@
+// Numbers the steps of a build and passes their events on, one at a time. Threads may report freely.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "builder/build_progress.h"
+
+namespace ctr {
+
+class StepReporter {
+ public:
+  explicit StepReporter(BuildProgress& progress) : progress_(progress) {}
+
+  StepNumber start(std::string_view title);
+  void output(StepNumber step, StepStream stream, std::string_view bytes);
+  void status(StepNumber step, const StepStatus& status);
+  void explain(StepNumber step, std::string_view reason);
+  void end(StepNumber step, StepEnd end, std::string_view message = {});
+  void expect(int steps);
+  void warn(std::string_view message);
+
+  /// The last lines that a step printed, for the report of a failure.
+  std::string tail(StepNumber step) const;
+
+ private:
+  struct Step {
+    std::chrono::steady_clock::time_point started;
+    std::string tail;
+  };
+
+  mutable std::mutex mutex_;
+  BuildProgress& progress_;
+  StepNumber last_ = 0;
+  std::map<StepNumber, Step> steps_;
+};
+
+/// A step that ends with its scope: done, or failed if an exception leaves it.
+class ReportedStep {
+ public:
+  ReportedStep(StepReporter& reporter, std::string_view title) : reporter_(reporter), number_(reporter.start(title)) {}
+  ~ReportedStep();
+  ReportedStep(const ReportedStep&) = delete;
+  ReportedStep& operator=(const ReportedStep&) = delete;
+
+  StepNumber number() const noexcept { return number_; }
+  void status(const StepStatus& status) { reporter_.status(number_, status); }
+  void done(StepEnd end = StepEnd::Done);
+
+ private:
+  StepReporter& reporter_;
+  StepNumber number_;
+  bool is_ended_ = false;
+};
+
+}  // namespace ctr

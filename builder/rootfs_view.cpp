@@ -1,0 +1,44 @@
+#include "builder/rootfs_view.h"
+
+#include <fcntl.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "image/rootfs.h"
+#include "runtime/sandbox.h"
+
+namespace ctr {
+
+namespace {
+
+/// Lowers below the store become relative to it: mount(2)'s option text is one page at most.
+void make_relative(OverlayMount& overlay, const fs::path& base) {
+  for (fs::path& lower : overlay.lowers)
+    if (lower.is_absolute()) lower = lower.lexically_relative(base);
+}
+
+Fd open_empty_directory(const Store& store) {
+  const fs::path path = store.root() / "cache" / "empty";
+  make_directories(path, 0755);
+  return open_directory(path);
+}
+
+}  // namespace
+
+Fd open_rootfs_view(const Store& store, const std::vector<Digest>& layers) {
+  if (layers.empty()) return open_empty_directory(store);
+  OverlayMount overlay = plan_rootfs(store, layers, std::nullopt);
+  if (overlay.lowers.size() == 1) return open_directory(overlay.lowers.front());
+  make_relative(overlay, store.root());
+  const Fd mount = mount_overlay(overlay, store.root());
+  return open_at(mount.get(), ".", O_RDONLY | O_DIRECTORY);
+}
+
+int RootfsViews::open(const std::vector<Digest>& layers) {
+  const std::lock_guard lock(mutex_);
+  const auto found = views_.find(layers);
+  if (found != views_.end()) return found->second.get();
+  return views_.emplace(layers, open_rootfs_view(store_, layers)).first->second.get();
+}
+
+}  // namespace ctr

@@ -3,9 +3,6 @@
 // the module ctr-http.so (libcurl), opened on first use, so that commands without a registry never load it.
 #pragma once
 
-#include "base/bytes.h"
-#include "base/error.h"
-
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -14,6 +11,9 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "base/bytes.h"
+#include "base/error.h"
 
 namespace ctr {
 
@@ -92,6 +92,10 @@ struct HttpTimeouts {
   std::chrono::milliseconds total{0};
 };
 
+/// RefuseLocal: fail rather than connect to loopback, link-local or metadata addresses. For URLs that a remote server
+/// chose (redirects, upload locations, token realms).
+enum class AddressPolicy { Any, RefuseLocal };
+
 struct HttpRequest {
   std::string method = "GET";
   std::string url;
@@ -99,6 +103,7 @@ struct HttpRequest {
   HttpBodySource* body = nullptr;  ///< borrowed
   TlsOptions tls;
   HttpTimeouts timeouts;
+  AddressPolicy addresses = AddressPolicy::Any;
 };
 
 struct HttpResponse {

@@ -3,12 +3,12 @@
 // bytes moved, so that a long download over a bad line ends in a result.
 #pragma once
 
-#include "registry/http.h"
-
 #include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
+
+#include "registry/http.h"
 
 namespace ctr {
 

@@ -1,18 +1,19 @@
-// login and logout without the questions: takes a server as people write it (host, URL, repository path), proves
-// the credentials against the registry, and keeps one entry under the host. Asks nothing and prints nothing.
+// login and logout without the questions: takes a server as people write it (host, URL, repository path), proves the
+// credentials against the registry, and keeps one entry under the host. Asks nothing and prints nothing.
 #pragma once
 
-#include "registry/credentials.h"
-
+#include <optional>
 #include <string>
 #include <string_view>
+
+#include "registry/credentials.h"
 
 namespace ctr {
 
 class RegistrySession;
 
-/// "", "docker.io", "https://index.docker.io/v1/" are "docker.io"; "HOST/app", "https://HOST/v2/" are "HOST".
-/// Throws Invalid.
+/// "", "docker.io", "https://index.docker.io/v1/" are "docker.io"; "HOST/app", "https://HOST/v2/" are "HOST". Throws
+/// Invalid.
 std::string login_host(std::string_view server);
 
 /// How Docker writes the host in a prompt or an answer: "https://index.docker.io/v1/" for Docker Hub.
@@ -27,17 +28,18 @@ struct LoginRequest {
 struct LoginResult {
   std::string host;
   StoredCredential stored;
-  std::string stored_warning;  ///< Docker's sentence about a password in plain text, or empty
+  std::string warning;  ///< Docker's words about a password in plain text, or empty
 };
 
-/// Throws Denied with Docker's words if the registry refuses, Unavailable if it can't be reached. Nothing is
-/// stored unless the registry accepted.
+/// Throws Denied with Docker's words if the registry refuses, Unavailable if it can't be reached. Nothing is stored
+/// unless the registry accepted.
 LoginResult login(RegistrySession& session, const LoginRequest& request);
 
-/// Checks what is already stored (docker login without a user name does). Throws Denied if it is no longer good.
-LoginResult login_with_stored(RegistrySession& session, std::string_view server);
+/// Checks what is stored already, as `docker login` without a user name does. Nothing if nothing is stored or if it is
+/// no longer good; then ask for a user name.
+std::optional<LoginResult> login_with_stored(RegistrySession& session, std::string_view server);
 
 enum class LogoutResult { Removed, NotLoggedIn };
-LogoutResult logout(CredentialStore& store, std::string_view server);
+LogoutResult logout(const CredentialStore& store, std::string_view server);
 
 }  // namespace ctr

@@ -9,21 +9,21 @@ namespace ctr {
 
 enum class LayerState {
   // pull
-  PullingFsLayer,    ///< known, not started
-  Waiting,           ///< for a free slot, or for another process that downloads the same blob
-  Downloading,       ///< bytes: current of total
+  PullingFsLayer,  ///< known, not started
+  Waiting,         ///< for a free slot, or for another process that downloads the same blob
+  Downloading,     ///< bytes: current of total
   VerifyingChecksum,
   DownloadComplete,
-  Extracting,        ///< bytes of the layer's tar so far; total is the compressed size
+  Extracting,  ///< bytes of the layer's tar so far; total is the compressed size
   PullComplete,
   AlreadyExists,
   // push
   Preparing,
-  Pushing,           ///< bytes: current of total
+  Pushing,  ///< bytes: current of total
   Pushed,
   LayerAlreadyExists,
-  MountedFrom,       ///< detail: the repository
-  Retrying,          ///< detail: why; current: seconds to wait
+  MountedFrom,  ///< detail: the repository
+  Retrying,     ///< detail: why; current: seconds to wait
 };
 
 struct LayerProgress {

@@ -1,8 +1,12 @@
 // Push: children first, the tag last, and nothing that the registry already has. Layers that were built here are
-// compressed while they are sent, always to the same bytes; what a layer became is remembered, so that a second
-// push asks with HEAD and sends nothing.
+// compressed before they are sent, always to the same bytes; what a layer became is remembered, so that a second push
+// asks with HEAD and sends nothing.
 #pragma once
 
+#include <optional>
+#include <string>
+
+#include "image/compression.h"
 #include "image/descriptor.h"
 #include "image/platform.h"
 #include "image/reference.h"
@@ -10,27 +14,22 @@
 #include "registry/progress.h"
 #include "registry/session.h"
 
-#include <optional>
-#include <string>
-
 namespace ctr {
 
-enum class LayerCompression { Gzip, Zstd };
-
 struct PushOptions {
-  std::optional<Platform> platform;  ///< of an index only this manifest, as a plain manifest
-  int parallel_layers = 5;
-  LayerCompression compression = LayerCompression::Gzip;
-  std::optional<int> compression_level;
+  std::optional<Platform> platform = {};  ///< of an index only this manifest, as a plain manifest
+  std::size_t parallel_layers = 5;
+  CompressionChoice compression = {};
   TransferProgress* progress = nullptr;
 };
 
 struct PushResult {
-  Descriptor target;    ///< what the tag points at in the registry: Docker's "v1: digest: sha256:... size: N"
-  std::string notice;   ///< a sentence if something else was sent than the local name holds, or empty
+  Descriptor target;        ///< what the tag points at in the registry: Docker's "v1: digest: sha256:... size: N"
+  std::string notice = {};  ///< a sentence if something else was sent than the local name holds, or empty
 };
 
-/// `source` is the local image, `destination` its name in the registry (the same in `ctr push`).
+/// `source` is the local image (as ImageStore::find gives it), `destination` its name in the registry, the same in
+/// `ctr push`.
 PushResult push_image(Store& store, RegistrySession& session, const Descriptor& source, const Reference& destination,
                       const PushOptions& options);
 

@@ -1,0 +1,355 @@
+#include "registry/push.h"
+
+#include <algorithm>
+#include <atomic>
+#include <future>
+#include <map>
+#include <mutex>
+#include <set>
+#include <vector>
+
+#include "base/error.h"
+#include "base/task_pool.h"
+#include "base/trace.h"
+#include "image/config.h"
+#include "image/image.h"
+#include "image/layer_ingest.h"
+#include "image/manifest.h"
+#include "registry/blob_upload.h"
+#include "registry/layer_pull.h"
+#include "registry/registry_client.h"
+
+namespace ctr {
+namespace {
+
+constexpr int kDeepestIndex = 4;
+
+// One layer (or other blob) of a manifest, and what it is in the registry once that is known.
+struct PushLayer {
+  Descriptor local;
+  std::optional<Digest> diff_id;  ///< none: not a file system layer
+  std::optional<Descriptor> remote;
+  std::string progress_id;
+};
+
+// A manifest with its layers and config, as it is here.
+struct PushManifest {
+  Descriptor local;
+  std::string bytes;
+  Manifest document;
+  std::string config_bytes;
+  std::vector<PushLayer> layers;
+};
+
+struct SentManifest {
+  Descriptor descriptor;
+  std::string bytes;
+};
+
+// A blob of the store as it is.
+class StoredBlobBody : public FileBody {
+ public:
+  StoredBlobBody(Fd file, std::uint64_t size) : FileBody(file.get(), 0, size), file_(std::move(file)) {}
+
+ private:
+  Fd file_;
+};
+
+class Push {
+ public:
+  Push(Store& store, RegistrySession& session, const Reference& destination, const PushOptions& options)
+      : store_(store),
+        session_(session),
+        destination_(destination),
+        options_(options),
+        progress_(options.progress != nullptr ? *options.progress : silent_progress()),
+        client_(session.client(destination.host(), destination.repository(), Access::Push)),
+        upload_{client_, session.retry(), progress_} {}
+
+  PushResult run(const Descriptor& source);
+
+ private:
+  PushManifest load(const Descriptor& manifest) const;
+  SentManifest final_manifest(const PushManifest& manifest) const;
+  std::optional<Descriptor> find_tag();
+  bool is_tagged(const Digest& digest) const { return tag_ && tag_->digest == digest; }
+  std::optional<SentManifest> already_there(const PushManifest& manifest);
+  void report_all_present(const PushManifest& manifest);
+  SentManifest send_manifest(const Descriptor& local, int depth);
+  SentManifest send_one(PushManifest manifest);
+  SentManifest send_index(const Descriptor& local, int depth);
+  void send_layers(PushManifest& manifest);
+  void send_layer(const PushManifest& manifest, PushLayer& layer);
+  void send_config(const PushManifest& manifest);
+  void resolve_known_layers(PushManifest& manifest) const;
+  std::vector<std::string> mount_candidates(const PushLayer& layer);
+  void find_mount_sources();
+  void report_done(const PushLayer& layer, const UploadReport& report);
+
+  Store& store_;
+  RegistrySession& session_;
+  const Reference& destination_;
+  const PushOptions& options_;
+  TransferProgress& progress_;
+  RegistryClient client_;
+  BlobUpload upload_;
+  std::optional<Descriptor> tag_;  ///< what the registry has under our tag now
+  std::once_flag mount_sources_found_;
+  std::map<Digest, std::vector<std::string>> mount_sources_;  ///< by diff id: repositories of this host
+};
+
+PushManifest Push::load(const Descriptor& descriptor) const {
+  std::string bytes = store_.blobs().read(descriptor.digest, kManifestLimit);
+  Manifest document = parse_manifest(bytes, descriptor.media_type);
+  PushManifest manifest{descriptor, std::move(bytes), std::move(document), {}, {}};
+  manifest.config_bytes = store_.blobs().read(manifest.document.config.digest, kConfigLimit);
+  std::vector<Digest> diff_ids;
+  if (is_config_type(manifest.document.config.media_type)) {
+    diff_ids = parse_image_config(manifest.config_bytes).diff_ids;
+  }
+  const std::vector<Descriptor>& blobs = manifest.document.layers;
+  for (std::size_t i = 0; i < blobs.size(); ++i) {
+    PushLayer layer{blobs[i], {}, {}, blobs[i].digest.short_hex()};
+    if (is_layer_type(blobs[i].media_type) && diff_ids.size() == blobs.size()) {
+      layer.diff_id = diff_ids[i];
+      layer.progress_id = diff_ids[i].short_hex();
+    }
+    manifest.layers.push_back(std::move(layer));
+  }
+  return manifest;
+}
+
+// What each layer is in the registry, as far as that is known without compressing it.
+void Push::resolve_known_layers(PushManifest& manifest) const {
+  for (PushLayer& layer : manifest.layers) {
+    if (layer.remote) continue;
+    if (!layer.diff_id || is_foreign_layer_type(layer.local.media_type)) {
+      layer.remote = layer.local;
+      continue;
+    }
+    layer.remote =
+        known_layer_blob(store_, layer.local, *layer.diff_id, options_.compression, manifest.document.media_type);
+  }
+}
+
+// The manifest as the registry gets it: the very bytes if no layer changed. REQUIRES: all layers are known.
+SentManifest Push::final_manifest(const PushManifest& manifest) const {
+  Manifest document = manifest.document;
+  bool changed = false;
+  for (std::size_t i = 0; i < manifest.layers.size(); ++i) {
+    const Descriptor& remote = *manifest.layers[i].remote;
+    if (remote.digest == document.layers[i].digest) continue;
+    Descriptor replaced = remote;
+    replaced.annotations = document.layers[i].annotations;
+    document.layers[i] = std::move(replaced);
+    changed = true;
+  }
+  std::string bytes = changed ? serialise(document) : manifest.bytes;
+  Descriptor descriptor = describe(document.media_type, bytes);
+  descriptor.platform = manifest.local.platform;
+  descriptor.annotations = manifest.local.annotations;
+  return {std::move(descriptor), std::move(bytes)};
+}
+
+// None too if the registry won't say: then the upload tells.
+std::optional<Descriptor> Push::find_tag() {
+  try {
+    return client_.head_manifest(destination_.digest() ? destination_.digest()->str() : destination_.tag());
+  } catch (const RegistryError& error) {
+    if (error.kind() == ErrorKind::Unavailable) throw;
+    return std::nullopt;
+  }
+}
+
+void Push::report_all_present(const PushManifest& manifest) {
+  for (const PushLayer& layer : manifest.layers) {
+    progress_.layer({layer.progress_id, LayerState::LayerAlreadyExists, 0, 0, {}});
+  }
+}
+
+// Whether the registry has the manifest that we would send: then all below it is there as well.
+std::optional<SentManifest> Push::already_there(const PushManifest& manifest) {
+  const bool all_known = std::all_of(manifest.layers.begin(), manifest.layers.end(),
+                                     [](const PushLayer& layer) { return layer.remote.has_value(); });
+  if (!all_known) return std::nullopt;
+  SentManifest sent = final_manifest(manifest);
+  const std::string digest = sent.descriptor.digest.str();
+  if (!is_tagged(sent.descriptor.digest) && (!tag_ || !client_.head_manifest(digest))) return std::nullopt;
+  report_all_present(manifest);
+  return sent;
+}
+
+void Push::find_mount_sources() {
+  for (const RepoDigest& known : store_.images().repo_digests()) {
+    const bool same_host = known.name.host() == destination_.host();
+    if (!same_host || known.name.repository() == destination_.repository()) continue;
+    try {
+      const Descriptor local{.media_type = known.remote.media_type, .digest = known.local};
+      for (const Image& image : load_all_images(store_.blobs(), local)) {
+        for (const Layer& layer : image.layers) {
+          std::vector<std::string>& names = mount_sources_[layer.diff_id];
+          if (std::find(names.begin(), names.end(), known.name.repository()) == names.end()) {
+            names.push_back(known.name.repository());
+          }
+        }
+      }
+    } catch (const Error&) {
+      continue;  // an image of which something is missing is no source
+    }
+  }
+}
+
+std::vector<std::string> Push::mount_candidates(const PushLayer& layer) {
+  std::call_once(mount_sources_found_, [this] { find_mount_sources(); });
+  if (!layer.diff_id) return {};
+  const auto found = mount_sources_.find(*layer.diff_id);
+  return found == mount_sources_.end() ? std::vector<std::string>{} : found->second;
+}
+
+void Push::report_done(const PushLayer& layer, const UploadReport& report) {
+  switch (report.outcome) {
+    case UploadOutcome::AlreadyThere:
+      return progress_.layer({layer.progress_id, LayerState::LayerAlreadyExists, 0, 0, {}});
+    case UploadOutcome::Mounted:
+      return progress_.layer({layer.progress_id, LayerState::MountedFrom, 0, 0, report.mounted_from});
+    case UploadOutcome::Sent:
+      return progress_.layer({layer.progress_id, LayerState::Pushed, layer.remote->size, layer.remote->size, {}});
+  }
+}
+
+void Push::send_layer(const PushManifest& manifest, PushLayer& layer) {
+  if (is_foreign_layer_type(layer.local.media_type) && !store_.blobs().has(layer.local.digest)) return;
+  std::optional<LayerBlob> made;
+  const auto make = [&] {
+    if (made || !layer.diff_id) return;
+    progress_.layer({layer.progress_id, LayerState::Preparing, 0, layer.local.size, {}});
+    made = open_layer_blob(store_, layer.local, *layer.diff_id, options_.compression, manifest.document.media_type);
+  };
+  if (!layer.remote) {
+    make();
+    layer.remote = made->blob;
+  }
+  const UploadReport report =
+      upload_.run(*layer.remote, layer.progress_id, mount_candidates(layer), [&]() -> std::unique_ptr<HttpBodySource> {
+        if (!layer.diff_id) {
+          return std::make_unique<StoredBlobBody>(store_.blobs().open(layer.local.digest), layer.local.size);
+        }
+        make();
+        if (made->blob.digest != layer.remote->digest) {
+          throw Error(ErrorKind::Corrupt,
+                      "layer " + layer.diff_id->str() + " was compressed to other bytes than before");
+        }
+        return std::make_unique<FileBody>(made->file.get(), 0, made->blob.size);
+      });
+  report_done(layer, report);
+}
+
+void Push::send_layers(PushManifest& manifest) {
+  std::map<Digest, PushLayer*> first_of;
+  std::vector<std::future<void>> tasks;
+  std::atomic<bool> failed{false};
+  {
+    TaskPool pool(options_.parallel_layers);
+    for (PushLayer& layer : manifest.layers) {
+      if (!first_of.emplace(layer.local.digest, &layer).second) continue;
+      tasks.push_back(pool.submit([this, &manifest, &layer, &failed] {
+        if (failed) return;
+        try {
+          send_layer(manifest, layer);
+        } catch (...) {
+          failed = true;
+          throw;
+        }
+      }));
+    }
+  }
+  for (std::future<void>& task : tasks) task.get();
+  for (PushLayer& layer : manifest.layers) {
+    if (!layer.remote) layer.remote = first_of.at(layer.local.digest)->remote;
+  }
+}
+
+void Push::send_config(const PushManifest& manifest) {
+  const Descriptor& config = manifest.document.config;
+  upload_.run(config, config.digest.short_hex(), {},
+              [&] { return std::make_unique<StringBody>(manifest.config_bytes); });
+}
+
+SentManifest Push::send_one(PushManifest manifest) {
+  resolve_known_layers(manifest);
+  if (auto sent = already_there(manifest)) return *sent;
+  for (const PushLayer& layer : manifest.layers) {
+    progress_.layer({layer.progress_id, LayerState::Preparing, 0, layer.local.size, {}});
+  }
+  send_layers(manifest);
+  send_config(manifest);
+  return final_manifest(manifest);
+}
+
+SentManifest Push::send_index(const Descriptor& local, int depth) {
+  if (depth > kDeepestIndex) throw Error(ErrorKind::Invalid, "indexes are nested too deep");
+  std::string bytes = store_.blobs().read(local.digest, kManifestLimit);
+  if (is_tagged(local.digest)) return {local, bytes};
+  Index index = parse_index(bytes, local.media_type);
+  bool changed = false;
+  for (Descriptor& child : index.manifests) {
+    const SentManifest sent = send_manifest(child, depth + 1);
+    // By digest only: a tag that is immutable would refuse the index afterwards.
+    if (!client_.head_manifest(sent.descriptor.digest.str())) {
+      client_.put_manifest(sent.descriptor.digest.str(), sent.descriptor.media_type, sent.bytes);
+    }
+    if (sent.descriptor.digest == child.digest) continue;
+    child.digest = sent.descriptor.digest;
+    child.size = sent.descriptor.size;
+    child.media_type = sent.descriptor.media_type;
+    changed = true;
+  }
+  if (changed) bytes = serialise(index);
+  return {describe(index.media_type, bytes), bytes};
+}
+
+SentManifest Push::send_manifest(const Descriptor& local, int depth) {
+  if (local.is_index()) return send_index(local, depth);
+  return send_one(load(local));
+}
+
+PushResult Push::run(const Descriptor& source) {
+  const TraceSpan span("push", destination_.str());
+  progress_.message("The push refers to repository [" + destination_.name() + "]");
+  Descriptor chosen = source;
+  PushResult result{source};
+  if (source.is_index() && options_.platform) {
+    const Index index = parse_index(store_.blobs().read(source.digest, kManifestLimit), source.media_type);
+    const auto child = choose_manifest(index, *options_.platform);
+    if (!child) {
+      throw Error(ErrorKind::NotFound,
+                  "no matching manifest for " + options_.platform->str() + " in " + destination_.familiar());
+    }
+    chosen = *child;
+    chosen.platform.reset();
+    chosen.annotations.clear();
+  }
+  tag_ = find_tag();
+  const SentManifest sent = send_manifest(chosen, 0);
+  if (!is_tagged(sent.descriptor.digest)) {
+    const std::string tag = destination_.digest() ? sent.descriptor.digest.str() : destination_.tag();
+    client_.put_manifest(tag, sent.descriptor.media_type, sent.bytes);
+  }
+  result.target = {
+      .media_type = sent.descriptor.media_type, .digest = sent.descriptor.digest, .size = sent.descriptor.size};
+  if (chosen.digest != source.digest) {
+    result.notice = "pushed " + sent.descriptor.digest.str() + " (" + options_.platform->str() +
+                    " alone) in place of the index " + source.digest.str();
+  }
+  store_.images().remember_repo_digest(destination_.without_tag(), result.target, source.digest);
+  return result;
+}
+
+}  // namespace
+
+PushResult push_image(Store& store, RegistrySession& session, const Descriptor& source, const Reference& destination,
+                      const PushOptions& options) {
+  return Push(store, session, destination, options).run(source);
+}
+
+}  // namespace ctr

@@ -33,6 +33,7 @@ void fields(V& visit, ContainerRecord& r) {
   visit("created", r.created);
   visit("image_id", r.image_id);
   visit("manifest", r.manifest_digest);
+  visit("target", r.target_digest);
   visit("platform", r.platform);
   visit("path", r.path);
   visit("args", r.args);
@@ -43,9 +44,7 @@ void fields(V& visit, ContainerRecord& r) {
   visit("ctr", r.ctr_path);
   visit("wanted", r.wanted);
   visit("has_been_started", r.has_been_started);
-  visit("restart_count", r.restart_count);
-  visit("start_error", r.start_error);
-  visit("start_error_code", r.start_error_code);
+  visit("last_finished_at", r.last_finished_at);
 }
 
 Json to_json(const ContainerRecord& record) {
@@ -56,6 +55,7 @@ Json to_json(const ContainerRecord& record) {
   json["config"] = to_json(record.config, JsonForm::Compact);
   json["host"] = to_json(record.host, JsonForm::Compact);
   json["networking"] = to_json(record.networking, JsonForm::Compact);
+  json["shim"] = to_json(record.shim);
   return json;
 }
 
@@ -73,6 +73,7 @@ ContainerRecord container_record_from_json(const Json& json) {
   if (const Json* config = json.find("config")) record.config = container_config_from_json(*config);
   if (const Json* host = json.find("host")) record.host = host_config_from_json(*host);
   if (const Json* networking = json.find("networking")) record.networking = networking_config_from_json(*networking);
+  if (const Json* shim = json.find("shim")) record.shim = shim_settings_from_json(*shim);
   return record;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/container_config.h"
+#include "shim/protocol.h"
 
 namespace ctr {
 
@@ -38,6 +39,7 @@ struct ContainerRecord {
   std::string created;   // RFC 3339 with nanoseconds
   std::string image_id;  // "sha256:…" of the image's config; what prune relies on
   std::string manifest_digest;
+  std::string target_digest;  // what the image's name stood for: an index, or the manifest itself
   std::string platform;  // "linux/amd64"
   std::string path;      // argv[0], after merging with the image
   std::vector<std::string> args;
@@ -51,9 +53,8 @@ struct ContainerRecord {
   std::string ctr_path;  // the program that the shim spawns to tidy up
   WantedState wanted = WantedState::Created;
   bool has_been_started = false;
-  std::int64_t restart_count = 0;
-  std::string start_error;  // of the last start that failed
-  int start_error_code = 0;
+  std::string last_finished_at;  // end of the run before the last start; empty: there was none
+  ShimSettings shim;             // the member that ctr-shim reads
 };
 
 Json to_json(const ContainerRecord& record);

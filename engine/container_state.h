@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/time.h"
 #include "engine/container_record.h"
 
 namespace ctr {
@@ -49,6 +50,6 @@ ContainerState read_state(Context& context, const ContainerRecord& record);
 /// "created", "running", "paused", "restarting", "removing", "exited", "dead".
 std::string to_string(ContainerStatus status);
 /// The STATUS column: "Up 5 minutes (healthy)", "Exited (0) 16 seconds ago", "Created".
-std::string status_words(const ContainerState& state, const std::string& now);
+std::string status_words(const ContainerState& state, Time now);
 
 }  // namespace ctr

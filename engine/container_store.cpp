@@ -48,14 +48,14 @@ std::vector<std::string> ContainerStore::list_ids() const {
 std::optional<std::string> ContainerStore::find_id(const std::string& name_or_id) const {
   const std::string text = name_or_id.starts_with('/') ? name_or_id.substr(1) : name_or_id;
   if (text.empty()) return std::nullopt;
-  if (text.size() == kIdLength && is_hex(text) && exists(directory(text) / "record.json")) return text;
+  if (text.size() == kIdLength && is_hex(text) && path_exists(directory(text) / "record.json")) return text;
   if (is_container_name(text)) {
-    if (const auto id = find_link(paths_.root / "container-names" / text)) return id->native();
+    if (const auto id = find_link(paths_.root / "container-names" / text)) return *id;
   }
   if (text.size() > kIdLength || !is_hex(text)) return std::nullopt;
   std::optional<std::string> found;
   for (const std::string& id : list_ids()) {
-    if (!id.starts_with(text) || !exists(directory(id) / "record.json")) continue;
+    if (!id.starts_with(text) || !path_exists(directory(id) / "record.json")) continue;
     if (found) {
       throw Error(ErrorKind::Invalid, "Multiple IDs found with provided prefix: " + text);
     }
@@ -79,7 +79,7 @@ ContainerRecord ContainerStore::load(const std::string& id) const {
 
 std::optional<ContainerRecord> ContainerStore::find(const std::string& name_or_id) const {
   const std::optional<std::string> id = find_id(name_or_id);
-  if (!id || !exists(directory(*id) / "record.json")) return std::nullopt;
+  if (!id || !path_exists(directory(*id) / "record.json")) return std::nullopt;
   return load(*id);
 }
 
@@ -125,11 +125,11 @@ bool ContainerStore::release_abandoned_name(const std::string& name) const {
   const fs::path link = paths_.root / "container-names" / name;
   const auto holder = find_link(link);
   if (!holder) return true;
-  if (exists(directory(holder->native()) / "record.json")) return false;
-  const fs::path run = run_directory(holder->native());
-  if (exists(run)) {
+  if (path_exists(directory(*holder) / "record.json")) return false;
+  const fs::path run = run_directory(*holder);
+  if (path_exists(run)) {
     const auto lock = FileLock::try_acquire(run / "lock", LockMode::Exclusive);
-    if (!lock || exists(directory(holder->native()) / "record.json")) return false;
+    if (!lock || path_exists(directory(*holder) / "record.json")) return false;
   }
   ::unlink(link.c_str());
   return true;
@@ -140,7 +140,7 @@ void ContainerStore::claim_name(const std::string& name, const std::string& id) 
   if (claim(name, id)) return;
   const auto holder = find_link(paths_.root / "container-names" / name);
   throw Error(ErrorKind::Exists, "Conflict. The container name \"/" + name + "\" is already in use by container \"" +
-                                     (holder ? holder->native() : std::string("unknown")) +
+                                     holder.value_or("unknown") +
                                      "\". You have to remove (or rename) that container to be able to reuse that name.");
 }
 
@@ -158,7 +158,7 @@ std::string ContainerStore::claim_generated_name(const std::string& id) const {
 void ContainerStore::release_name(const std::string& name, const std::string& id) const {
   const fs::path link = paths_.root / "container-names" / name;
   const auto holder = find_link(link);
-  if (holder && holder->native() == id) ::unlink(link.c_str());
+  if (holder && *holder == id) ::unlink(link.c_str());
 }
 
 void ContainerStore::save(const ContainerRecord& record, RecordDurability durability) const {
@@ -182,10 +182,10 @@ void ContainerStore::remove(const ContainerRecord& record) const {
 }
 
 FileLock ContainerStore::lock(const std::string& id) const {
-  if (!exists(directory(id))) throw Error(ErrorKind::NotFound, "No such container: " + id);
+  if (!path_exists(directory(id))) throw Error(ErrorKind::NotFound, "No such container: " + id);
   make_directories(run_directory(id), 0700);
   FileLock held = FileLock::acquire(run_directory(id) / "lock", LockMode::Exclusive);
-  if (!exists(directory(id))) {
+  if (!path_exists(directory(id))) {
     remove_tree(run_directory(id));
     throw Error(ErrorKind::NotFound, "No such container: " + id);
   }

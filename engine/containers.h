@@ -105,7 +105,7 @@ struct PortSummary {
 struct ContainerSummary {
   ContainerRecord record;
   ContainerState state;
-  std::string image;    // as `ps` shows it: the name that was asked for, or the short id if that name moved on
+  std::string image;    // the name that was asked for, or the image id ("sha256:…") once the name means another image
   std::string command;  // "path arg arg", uncut
   std::vector<PortSummary> ports;
   std::vector<std::string> networks;

@@ -67,4 +67,18 @@ bool Filters::flag(const std::string& key, bool fallback) const {
   return *flag;
 }
 
+PruneBoundary::PruneBoundary(const Filters& filters) {
+  const std::vector<std::string>& values = filters.values("until");
+  if (values.empty()) return;
+  if (values.size() > 1) throw Error(ErrorKind::Invalid, "more than one until filter specified");
+  until_ = parse_time_argument(values.front(), now());
+  if (!until_) throw Error(ErrorKind::Invalid, "invalid filter 'until=" + values.front() + "'");
+}
+
+bool PruneBoundary::is_older(const std::string& created) const {
+  if (!until_) return true;
+  const std::optional<Time> time = parse_time(created);
+  return !time || *time < *until_;
+}
+
 }  // namespace ctr

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "base/time.h"
 
 namespace ctr {
 
@@ -26,6 +29,17 @@ class Filters {
 
  private:
   std::map<std::string, std::vector<std::string>> values_;
+};
+
+/// `until=` of the prunes: only what was made before that moment goes.
+class PruneBoundary {
+ public:
+  explicit PruneBoundary(const Filters& filters);
+  /// `created` is RFC 3339; what can't be read counts as old.
+  bool is_older(const std::string& created) const;
+
+ private:
+  std::optional<Time> until_;
 };
 
 }  // namespace ctr

@@ -108,7 +108,10 @@ struct MountSpec {
   std::vector<IdMapping> gid_mappings;
 };
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"  // g++ takes the scoped Time for a shadow of ctr::Time
 enum class NamespaceType { Pid, Network, Mount, Ipc, Uts, User, Cgroup, Time };
+#pragma GCC diagnostic pop
 
 /// With a path the namespace is joined, without one it is made.
 struct NamespaceSpec {

@@ -1,0 +1,119 @@
+#include "engine/container_cleanup.h"
+
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/lock.h"
+#include "base/time.h"
+#include "engine/container_mounts.h"
+#include "engine/container_network.h"
+#include "engine/container_state.h"
+#include "engine/container_store.h"
+#include "engine/events.h"
+#include "engine/logs.h"
+#include "engine/shim_settings.h"
+#include "engine/volumes.h"
+#include "image/store.h"
+#include "runtime/bridge_network.h"
+#include "runtime/cgroup.h"
+
+namespace ctr {
+namespace {
+
+/// Kills what a dead shim may have left running (with --pid=host nothing else ends it), and removes the groups.
+void remove_cgroup(const ContainerRecord& record) {
+  for (const std::string& path : {record.cgroup_path + "/payload", record.cgroup_path + "/shim", record.cgroup_path}) {
+    const Cgroup cgroup = Cgroup::open(path);
+    if (!cgroup.path_exists()) continue;
+    if (path != record.cgroup_path) cgroup.kill();
+    cgroup.remove();
+  }
+}
+
+/// The shim was killed and could not say how the container ended: it died with its shim.
+void write_missing_exit(Context& context, const ContainerRecord& record) {
+  const fs::path directory = context.containers().directory(record.id);
+  if (!record.has_been_started || path_exists(directory / kExitFile)) return;
+  const ContainerState state = read_state(context, record);
+  ProcessExit exit;
+  exit.exit_code = state.exit_code;
+  exit.started_at = state.started_at == kZeroTimeText ? std::string() : state.started_at;
+  exit.finished_at = state.finished_at == kZeroTimeText ? format_time(now()) : state.finished_at;
+  if (exit.started_at.empty()) exit.started_at = exit.finished_at;
+  exit.restart_count = static_cast<std::int32_t>(state.restart_count);
+  exit.error = "the process that held the container was killed";
+  write_file_atomic(directory / kExitFile, to_json(exit).dump(), Durability::Cached, 0600);
+}
+
+void remove_run_files(const fs::path& run_directory) {
+  for (const std::string_view name : {kStateFile, kShimSocket, kHealthFile}) {
+    ::unlink((run_directory / name).c_str());
+  }
+  remove_tree(run_directory / "exec");
+  remove_tree(run_directory / "mounts");
+  remove_tree(run_directory / "shm");
+}
+
+}  // namespace
+
+void wait_for_shim_end(Context& context, const std::string& id) {
+  const fs::path lock = context.containers().run_directory(id) / kShimLock;
+  if (path_exists(lock)) FileLock::acquire(lock, LockMode::Exclusive);
+}
+
+void tidy_run(Context& context, const ContainerRecord& record) {
+  remove_cgroup(record);
+  release_container_network(context, record);
+  release_mounts(context, record.id);
+  remove_run_files(context.containers().run_directory(record.id));
+}
+
+void settle_last_run(Context& context, const ContainerRecord& record) {
+  const fs::path run_directory = context.containers().run_directory(record.id);
+  if (!path_exists(run_directory / kShimLock)) return;
+  wait_for_shim_end(context, record.id);
+  if (!path_exists(run_directory / kStateFile)) return;  // tidied before
+  write_missing_exit(context, record);
+  repair_log(context.containers().directory(record.id));
+  tidy_run(context, record);
+}
+
+void remove_stopped(Context& context, const ContainerRecord& record, RemoveVolumes volumes) {
+  settle_last_run(context, record);
+  tidy_run(context, record);
+  if (!record.snapshot.empty()) context.store().snapshots().remove(record.snapshot);
+  context.containers().remove(record);
+  if (volumes == RemoveVolumes::Yes) {
+    for (const MountPoint& mount : record.mounts) {
+      if (mount.anonymous) remove_anonymous_volume(context, mount.name, record.id);
+    }
+  }
+  context.events().append({"container", "destroy", record.id, event_attributes(record), 0});
+}
+
+void cleanup_container(Context& context, const std::string& id) {
+  if (!context.containers().find(id)) return;
+  std::optional<FileLock> lock;
+  try {
+    lock = context.containers().lock(id);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::NotFound) return;
+    throw;
+  }
+  const ContainerRecord record = context.containers().load(id);
+  if (read_state(context, record).is_running()) return;  // started again meanwhile
+  settle_last_run(context, record);
+  const bool has_run = path_exists(context.containers().directory(id) / kExitFile);
+  if (record.host.auto_remove && has_run) remove_stopped(context, record, RemoveVolumes::Yes);
+}
+
+void tidy_dead_containers(Context& context) {
+  for (const std::string& id : context.containers().list_ids()) {
+    const fs::path run_directory = context.containers().run_directory(id);
+    if (!path_exists(run_directory / kStateFile) || is_shim_alive(run_directory)) continue;
+    cleanup_container(context, id);
+  }
+}
+
+}  // namespace ctr

@@ -25,7 +25,7 @@ namespace {
 void remove_cgroup(const ContainerRecord& record) {
   for (const std::string& path : {record.cgroup_path + "/payload", record.cgroup_path + "/shim", record.cgroup_path}) {
     const Cgroup cgroup = Cgroup::open(path);
-    if (!cgroup.path_exists()) continue;
+    if (!cgroup.exists()) continue;
     if (path != record.cgroup_path) cgroup.kill();
     cgroup.remove();
   }

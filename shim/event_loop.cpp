@@ -77,8 +77,8 @@ bool EventLoop::run_once(std::int64_t limit_ms) {
   bool any = count > 0;
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events[static_cast<std::size_t>(i)];
-    const auto entry = std::find_if(watches_.begin(), watches_.end(),
-                                    [&](const auto& watch) { return watch->key == event.data.u64; });
+    const auto entry =
+        std::find_if(watches_.begin(), watches_.end(), [&](const auto& watch) { return watch->key == event.data.u64; });
     if (entry == watches_.end()) continue;  // forgotten by a handler of this round
     const std::shared_ptr<Watch> keep = *entry;
     keep->handler(event.events);

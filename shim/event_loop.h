@@ -1,12 +1,11 @@
-// The shim's only thread: waits for descriptors (epoll) and for points in time, and calls what belongs to them. A handler
-// may add and remove anything, itself included.
+// The shim's only thread: waits for descriptors (epoll) and for points in time, and calls what belongs to them. A
+// handler may add and remove anything, itself included.
 #pragma once
-
-#include <sys/epoll.h>
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <sys/epoll.h>
 #include <vector>
 
 #include "base/fd.h"

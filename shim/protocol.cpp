@@ -60,13 +60,12 @@ HealthSettings health_settings_from_json(const Json& json) {
 Json to_json(const EventSettings& events) {
   Json attributes = Json::object();
   for (const auto& [name, value] : events.attributes) attributes[name] = value;
-  return Json::object({{"file", events.file.native()}, {"from", events.from}, {"attributes", attributes}});
+  return Json::object({{"file", events.file.native()}, {"attributes", attributes}});
 }
 
 EventSettings event_settings_from_json(const Json& json) {
   EventSettings events;
   events.file = json.string_or("file");
-  events.from = json.string_or("from");
   for (const auto& [name, value] : json.members("attributes")) events.attributes.emplace_back(name, value.as_string());
   return events;
 }
@@ -101,23 +100,23 @@ ShimStatus shim_status_from(std::string_view name) {
 }  // namespace
 
 Json to_json(const ShimSettings& settings) {
-  Json json = Json::object({{"id", settings.id},
-                            {"tty", settings.tty},
-                            {"open_stdin", settings.open_stdin},
-                            {"stdin_once", settings.stdin_once},
-                            {"auto_remove", settings.auto_remove},
-                            {"stop_signal", settings.stop_signal},
-                            {"stop_timeout_seconds", settings.stop_timeout_seconds},
-                            {"log", to_json(settings.log)},
-                            {"restart", Json::object({{"policy", settings.restart.policy},
-                                                      {"max_retries", settings.restart.max_retries}})},
-                            {"events", to_json(settings.events)},
-                            {"layers_directory", settings.layers_directory.native()},
-                            {"seccomp_filter", settings.seccomp_filter.native()},
-                            {"ctr_program", settings.ctr_program.native()},
-                            {"cleanup_arguments", settings.cleanup_arguments},
-                            {"claims_while_running", paths_to_json(settings.claims_while_running)},
-                            {"claims_until_removed", paths_to_json(settings.claims_until_removed)}});
+  Json json = Json::object(
+      {{"id", settings.id},
+       {"tty", settings.tty},
+       {"open_stdin", settings.open_stdin},
+       {"stdin_once", settings.stdin_once},
+       {"auto_remove", settings.auto_remove},
+       {"stop_signal", settings.stop_signal},
+       {"stop_timeout_seconds", settings.stop_timeout_seconds},
+       {"log", to_json(settings.log)},
+       {"restart", Json::object({{"policy", settings.restart.policy}, {"max_retries", settings.restart.max_retries}})},
+       {"events", to_json(settings.events)},
+       {"layers_directory", settings.layers_directory.native()},
+       {"seccomp_filter", settings.seccomp_filter.native()},
+       {"ctr_program", settings.ctr_program.native()},
+       {"cleanup_arguments", settings.cleanup_arguments},
+       {"claims_while_running", paths_to_json(settings.claims_while_running)},
+       {"claims_until_removed", paths_to_json(settings.claims_until_removed)}});
   if (settings.health) json["health"] = to_json(*settings.health);
   if (settings.root) json["root"] = to_json(*settings.root);
   return json;
@@ -175,7 +174,9 @@ ExecSettings exec_settings_from_json(const Json& json) {
   return settings;
 }
 
-std::string_view to_string(ShimStatus status) noexcept { return kStatusNames[static_cast<std::size_t>(status)]; }
+std::string_view to_string(ShimStatus status) noexcept {
+  return kStatusNames[static_cast<std::size_t>(status)];
+}
 
 Json to_json(const ShimState& state) {
   return Json::object({{"v", 1},
@@ -238,8 +239,8 @@ HealthReport health_report_from_json(const Json& json) {
   report.status = json.string_or("status");
   report.failing_streak = small_int(json, "failing_streak");
   for (const Json& probe : json.elements("log")) {
-    report.log.push_back({probe.string_or("start"), probe.string_or("end"), small_int(probe, "exit_code"),
-                          probe.string_or("output")});
+    report.log.push_back(
+        {probe.string_or("start"), probe.string_or("end"), small_int(probe, "exit_code"), probe.string_or("output")});
   }
   return report;
 }

@@ -167,8 +167,7 @@ struct HealthSettings {
 /// What the shim tells events.jsonl: its lines are engine/events.h's documents.
 struct EventSettings {
   fs::path file;                                                // empty: no events
-  std::string from;                                             // the image as the user named it
-  std::vector<std::pair<std::string, std::string>> attributes;  // image, name, labels
+  std::vector<std::pair<std::string, std::string>> attributes;  // image (as the user named it), name, labels
 };
 
 struct ShimSettings {

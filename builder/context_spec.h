@@ -32,7 +32,7 @@ struct TargetSource { std::string target; };                                    
 using ContextSource = std::variant<DirectorySource, StandardInputSource, GitSource, HttpSource, ImageSource, OciLayoutSource,
                                    TargetSource>;
 
-/// The PATH | URL | - argument of `build`.
+/// The PATH | URL | - argument of `build`. An existing directory of that name goes before a git repository.
 ContextSource parse_context(std::string_view argument);
 
 /// The value of --build-context: NAME=SOURCE.

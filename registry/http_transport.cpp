@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/process.h"
 #include "base/text.h"
 #include "registry/http.h"
 #include "registry/http_module.h"
@@ -19,19 +20,12 @@ namespace {
 constexpr std::uint64_t kLargestAuthorities = 8 * kMiB;
 constexpr const char* kSystemAuthorities = "/etc/ssl/certs/ca-certificates.crt";
 
-fs::path module_path() {
-  const fs::path program = find_link("/proc/self/exe").value_or("/usr/bin/ctr");
-  const fs::path beside = program.parent_path() / "ctr-http.so";
-  if (exists(beside)) return beside;
-  return program.parent_path() / "../libexec/ctr/ctr-http.so";
-}
-
 const HttpModule& load_module() {
   static std::mutex mutex;
   static const HttpModule* module = nullptr;
   const std::lock_guard guard(mutex);
   if (module != nullptr) return *module;
-  const fs::path path = module_path();
+  const fs::path path = own_companion("ctr-http.so");
   // NODELETE: libcurl and OpenSSL leave handlers behind that must stay mapped until the process ends.
   void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (library == nullptr) {

@@ -1,0 +1,129 @@
+#include "tests/support/registry_server.h"
+
+#include <arpa/inet.h>
+#include <csignal>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdexcept>
+#include <sys/socket.h>
+#include <thread>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace ctr {
+namespace {
+
+Fd loopback_socket() {
+  return Fd(check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+}
+
+sockaddr_in loopback(int port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return address;
+}
+
+std::string must_run(std::vector<std::string> argv) {
+  Command command;
+  command.argv = std::move(argv);
+  const CommandOutput output = run_command(std::move(command));
+  if (!output.status.success()) throw std::runtime_error(output.standard_error);
+  return output.standard_out;
+}
+
+}  // namespace
+
+int free_port() {
+  const Fd socket = loopback_socket();
+  sockaddr_in address = loopback(0);
+  check(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), "bind");
+  socklen_t size = sizeof address;
+  check(::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size), "getsockname");
+  return ntohs(address.sin_port);
+}
+
+void wait_for_port(int port) {
+  const sockaddr_in address = loopback(port);
+  for (int i = 0; i < 1000; ++i) {
+    const Fd socket = loopback_socket();
+    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  throw std::runtime_error("nobody listens on port " + std::to_string(port));
+}
+
+void make_certificate(const fs::path& directory) {
+  must_run({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
+            "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout",
+            (directory / "key.pem").native(), "-out", (directory / "cert.pem").native()});
+}
+
+bool DebianRegistry::is_installed() {
+  return find_program("docker-registry") && find_program("htpasswd") && find_program("openssl");
+}
+
+DebianRegistry::DebianRegistry(const Options& options) : port_(free_port()) {
+  const fs::path& root = directory_.path();
+  std::string config =
+      "version: 0.1\nlog: {level: info, formatter: json, accesslog: {disabled: false}}\nstorage:\n"
+      "  filesystem: {rootdirectory: " +
+      (root / "data").native() + "}\n  delete: {enabled: true}\nhttp:\n  addr: 127.0.0.1:" + std::to_string(port_) +
+      "\n";
+  if (options.tls) {
+    make_certificate(root);
+    config += "  tls: {certificate: " + (root / "cert.pem").native() + ", key: " + (root / "key.pem").native() + "}\n";
+    make_directories(root / "certs.d" / host());
+    fs::copy_file(root / "cert.pem", root / "certs.d" / host() / "ca.crt");
+  }
+  if (options.password) {
+    write_file_atomic(root / "htpasswd", must_run({"htpasswd", "-Bbn", "user", "secret"}), Durability::Cached);
+    config += "auth:\n  htpasswd: {realm: test, path: " + (root / "htpasswd").native() + "}\n";
+  }
+  if (!options.token_realm.empty()) {
+    config += "auth:\n  token: {realm: \"" + options.token_realm +
+              "\", service: test, issuer: test, rootcertbundle: " + options.token_certificate.native() + "}\n";
+  }
+  write_file_atomic(root / "config.yml", config, Durability::Cached);
+  const Fd log = open_file(root / "log", O_WRONLY | O_CREAT | O_APPEND);
+  Command command;
+  command.argv = {"docker-registry", "serve", (root / "config.yml").native()};
+  command.standard_out = log.get();
+  command.standard_error = log.get();
+  process_ = spawn(command);
+  wait_for_port(port_);
+}
+
+DebianRegistry::~DebianRegistry() {
+  process_->kill(SIGKILL);
+  process_->wait();
+}
+
+SessionOptions DebianRegistry::session_options() const {
+  HostConfiguration::Files files;
+  files.docker_certs = {directory_.path() / "certs.d"};
+  SessionOptions options{.credentials = CredentialStore(config_file()), .hosts = HostConfiguration(files)};
+  options.retry.first_delay = std::chrono::milliseconds(10);
+  return options;
+}
+
+// Access lines look like: 127.0.0.1 - - [date] "PUT /v2/app/manifests/v1 HTTP/1.1" 201 0 "" "ctr/0.1.0"
+std::vector<std::string> DebianRegistry::new_requests() {
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));  // the log is written after the answer
+  const std::string log = read_file(directory_.path() / "log", 256 * kMiB);
+  std::vector<std::string> requests;
+  for (const std::string& line : split(log.substr(log_position_), '\n')) {
+    const std::vector<std::string> parts = split(line, '"');
+    if (parts.size() < 3 || !parts[0].ends_with("] ")) continue;
+    const std::vector<std::string> words = split_words(parts[1]);
+    const std::vector<std::string> answer = split_words(parts[2]);
+    if (words.size() != 3 || answer.empty() || answer[0] == "401") continue;
+    requests.push_back(words[0] + " " + words[1].substr(0, words[1].find('?')) + " " + answer[0]);
+  }
+  log_position_ = log.size();
+  return requests;
+}
+
+}  // namespace ctr

@@ -1,0 +1,52 @@
+// Debian's docker-registry for a test: on a free port of the loopback interface, with TLS and a password if asked for,
+// ended with the object. Its log tells which requests arrived.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/process.h"
+#include "registry/session.h"
+
+namespace ctr {
+
+class DebianRegistry {
+ public:
+  struct Options {
+    bool tls = false;
+    bool password = false;            ///< user "user", password "secret"
+    std::string token_realm = {};     ///< a token server's URL instead of a password
+    fs::path token_certificate = {};  ///< that signs its tokens
+  };
+
+  static bool is_installed();
+  explicit DebianRegistry(const Options& options);
+  ~DebianRegistry();
+  DebianRegistry(const DebianRegistry&) = delete;
+  DebianRegistry& operator=(const DebianRegistry&) = delete;
+
+  /// "localhost:41234"
+  std::string host() const { return "localhost:" + std::to_string(port_); }
+  /// A session that trusts its certificate and keeps credentials in a file of the test.
+  SessionOptions session_options() const;
+  fs::path config_file() const { return directory_.path() / "docker/config.json"; }
+
+  /// Lines "PUT /v2/app/manifests/v1 201" of requests that came since the last call, token probes left out.
+  std::vector<std::string> new_requests();
+
+ private:
+  TempDirectory directory_;
+  int port_ = 0;
+  std::size_t log_position_ = 0;
+  std::optional<ChildProcess> process_;
+};
+
+/// A port that nobody listens on now.
+int free_port();
+/// Waits until somebody listens; throws after ten seconds.
+void wait_for_port(int port);
+/// A certificate for localhost and 127.0.0.1 that signs itself: cert.pem and key.pem in `directory`.
+void make_certificate(const fs::path& directory);
+
+}  // namespace ctr

@@ -21,12 +21,15 @@
 namespace ctr {
 namespace {
 
+std::string parent_cgroup(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
 /// Kills what a dead shim may have left running (with --pid=host nothing else ends it), and removes the groups.
 void remove_cgroup(const ContainerRecord& record) {
-  for (const std::string& path : {record.cgroup_path + "/payload", record.cgroup_path + "/shim", record.cgroup_path}) {
+  const std::string holder = holder_cgroup_path(record.id);
+  for (const std::string& path : {record.cgroup_path + "/payload", record.cgroup_path, holder, parent_cgroup(holder)}) {
     const Cgroup cgroup = Cgroup::open(path);
     if (!cgroup.exists()) continue;
-    if (path != record.cgroup_path) cgroup.kill();
+    cgroup.kill();
     cgroup.remove();
   }
 }

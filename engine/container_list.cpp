@@ -229,6 +229,7 @@ std::vector<ContainerSummary> list_containers(Context& context, const ListContai
     ContainerSummary summary;
     summary.state = read_state(context, record);
     if (!shows_stopped && !summary.state.is_running()) continue;
+    if (summary.state.status == ContainerStatus::Removing && !filters.has("status")) continue;
     if (!status_matches(filters, summary.state) || !exit_matches(filters, summary.state) ||
         !health_matches(filters, summary.state)) {
       continue;

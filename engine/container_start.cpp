@@ -168,6 +168,7 @@ StartedContainer start_container(Context& context, const std::string& container,
     rethrow_start_error(error);
   }
   guard.finish();
+  context.events().append({"container", "start", id, event_attributes(record), 0});
   return started;
 }
 

@@ -60,6 +60,8 @@ void read_dead(const fs::path& directory, const fs::path& run_directory, const C
     apply_exit(*exit, state);
     const bool never_ran = exit->started_at.empty() && record.last_finished_at.empty();
     state.status = never_ran ? ContainerStatus::Created : ContainerStatus::Exited;
+    // A --rm container whose end is written down is being removed by the process that its shim spawned.
+    if (record.host.auto_remove && !never_ran) state.status = ContainerStatus::Removing;
     return;
   }
   if (!record.has_been_started) return;

@@ -84,7 +84,6 @@ void set_shim_settings(const Context& context, ContainerRecord& record) {
   shim.restart.max_retries = static_cast<std::int32_t>(record.host.restart_policy.maximum_retry_count);
   shim.health = health_settings(record.config);
   shim.events.file = paths.root / "events.jsonl";
-  shim.events.from = record.config.image;
   const StringMap attributes = event_attributes(record);
   shim.events.attributes.assign(attributes.begin(), attributes.end());
   shim.ctr_program = fs::read_symlink("/proc/self/exe");

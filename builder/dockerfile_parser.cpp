@@ -37,11 +37,13 @@ class Parser {
   void add(std::variant<Stage, Instruction> parsed);
   void add(Stage stage);
   void add(Instruction instruction);
+  void check_size(const SourceRange& range) const;
 
   Dockerfile& dockerfile_;
   const SourceText& source_;
   DockerfileLines lines_;
   std::size_t count_ = 0;
+  std::size_t variables_ = 0;
 };
 
 void Parser::take_directives() {
@@ -68,9 +70,26 @@ std::vector<Heredoc> Parser::read_heredocs(const LogicalLine& line) {
   return heredocs;
 }
 
-void Parser::add(Stage stage) { dockerfile_.stages.push_back(std::move(stage)); }
+std::size_t variables_of(const Instruction& instruction) {
+  if (const auto* arg = std::get_if<ArgInstruction>(&instruction.body)) return arg->arguments.size();
+  if (const auto* env = std::get_if<EnvInstruction>(&instruction.body)) return env->variables.size();
+  if (const auto* label = std::get_if<LabelInstruction>(&instruction.body)) return label->labels.size();
+  return 0;
+}
+
+void Parser::check_size(const SourceRange& range) const {
+  if (dockerfile_.stages.size() * variables_ <= kMaxStageVariables) return;
+  throw_parse_error("too many stages with too many variables", source_, range);
+}
+
+void Parser::add(Stage stage) {
+  check_size(stage.range);
+  dockerfile_.stages.push_back(std::move(stage));
+}
 
 void Parser::add(Instruction instruction) {
+  variables_ += variables_of(instruction);
+  check_size(instruction.range);
   if (!dockerfile_.stages.empty()) {
     dockerfile_.stages.back().instructions.push_back(std::move(instruction));
   } else if (std::holds_alternative<ArgInstruction>(instruction.body)) {

@@ -14,7 +14,9 @@ namespace ctr {
 
 /// A larger Dockerfile, or one with more instructions, is refused (a generator gone wild, or an attack).
 inline constexpr std::size_t kMaxDockerfileBytes = 32 << 20;
-inline constexpr std::size_t kMaxInstructions = 50'000;
+inline constexpr std::size_t kMaxInstructions = 20'000;
+/// Stages times variables (ARG, ENV, LABEL), because each stage may inherit all of them.
+inline constexpr std::size_t kMaxStageVariables = 1'000'000;
 
 struct DirectiveValue {
   std::string value;

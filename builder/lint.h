@@ -37,9 +37,9 @@ struct LintWarning {
 
 /// What lint wants to know of a base image.
 struct BaseImageFacts {
-  std::vector<std::string> environment_names;
-  std::string working_directory;
-  std::string platform;  ///< "linux/amd64"
+  std::map<std::string, std::string> environment;
+  std::string platform;    ///< "linux/amd64"
+  bool has_shell = false;  ///< its config has a Shell
 };
 
 struct LintInput {

@@ -1,0 +1,395 @@
+#include "builder/exec_run.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "base/rooted_path.h"
+#include "base/text.h"
+#include "base/trace.h"
+#include "builder/layer_plan.h"
+#include "builder/run_mounts.h"
+#include "builder/solver.h"
+#include "builder/step_reporter.h"
+#include "builder/upper_times.h"
+#include "image/rootfs.h"
+#include "runtime/cgroup.h"
+#include "runtime/sandbox.h"
+#include "runtime/seccomp.h"
+#include "runtime/spec.h"
+#include "runtime/spec_defaults.h"
+
+namespace ctr {
+
+namespace {
+
+constexpr std::uint64_t kSecretLimit = 500 * 1024;
+
+/// The writable half of a step's root. Thrown away unless it became a layer.
+class StepSnapshot {
+ public:
+  StepSnapshot(const Store& store, Pin& pin) : store_(store), id_("build-" + random_hex(12)) {
+    pin.add_snapshot(id_);
+    store_.snapshots().create(id_);
+  }
+  ~StepSnapshot() {
+    try {
+      store_.snapshots().discard(id_, store_.trash_path());
+    } catch (const Error&) {
+      // Nothing refers to it any more: the next prune takes it.
+    }
+  }
+  StepSnapshot(const StepSnapshot&) = delete;
+  StepSnapshot& operator=(const StepSnapshot&) = delete;
+
+  const std::string& id() const noexcept { return id_; }
+  fs::path upper() const { return store_.snapshots().upper(id_); }
+
+ private:
+  const Store& store_;
+  std::string id_;
+};
+
+/// A step's control group, emptied and removed at the end.
+class StepCgroup {
+ public:
+  StepCgroup(const std::string& path, const ResourcesSpec& resources)
+      : cgroup_(Cgroup::create(path, resources, CgroupPolicy::BestEffort)) {}
+  ~StepCgroup() {
+    try {
+      cgroup_.kill();
+      cgroup_.remove();
+    } catch (const Error&) {
+      // A process that does not die yet keeps its group; an empty group costs nothing.
+    }
+  }
+  StepCgroup(const StepCgroup&) = delete;
+  StepCgroup& operator=(const StepCgroup&) = delete;
+  const Cgroup& get() const noexcept { return cgroup_; }
+
+ private:
+  Cgroup cgroup_;
+};
+
+/// Runs one step.
+class RunExecution {
+ public:
+  RunExecution(RunEnvironment& environment, const RunStep& step, Time step_time)
+      : environment_(environment), step_(step), step_time_(step_time), mounts_(environment, step) {}
+
+  MadeLayer run() {
+    const Store& store = environment_.store();
+    StepSnapshot snapshot(store, step_.pin);
+    const ExitStatus status = run_process(snapshot);
+    if (step_.is_cancelled) throw Error(ErrorKind::Unavailable, "canceled");
+    if (!status.success()) throw ExitError(failure_text(status), status.shell_code());
+    const TraceSpan span("commit layer");
+    if (step_.op.epoch) set_upper_times(snapshot.upper(), *step_.op.epoch, step_time_);
+    const LayerInfo layer = store.layers().adopt_upper(snapshot.upper());
+    return {layer.identity.diff_id, layer.content_size, step_time_};
+  }
+
+ private:
+  std::string failure_text(const ExitStatus& status) const {
+    std::string text = "process \"" + join(step_.op.arguments, " ") + "\" did not complete successfully: ";
+    text += status.signal == SIGKILL && is_out_of_memory_ ? "cannot allocate memory (the step was killed by the kernel)"
+                                                          : "exit code: " + std::to_string(status.shell_code());
+    return text;
+  }
+
+  ExitStatus run_process(const StepSnapshot& snapshot) {
+    Spec spec = make_spec();
+    OverlayMount overlay = plan_rootfs(environment_.store(), step_.inputs[0].layers, snapshot.id());
+    overlay.is_volatile = true;
+    overlay.lowers.push_back(make_mount_points());
+    const std::string cgroup_path = environment_.cgroup_path() + "/" + snapshot.id();
+    StepCgroup cgroup(cgroup_path, spec.linux.resources);
+    SandboxOptions options;
+    options.id = snapshot.id();
+    options.bundle = environment_.scratch_directory();
+    if (spec.linux.seccomp) {
+      const SeccompSpec& seccomp = *spec.linux.seccomp;
+      options.seccomp_filter =
+          environment_.seccomp_filter(seccomp_json(seccomp), [&] { return compile_seccomp(seccomp); });
+    }
+    if (!step_.op.user.empty()) options.user = UserRequest{step_.op.user, {}};
+    options.parent_death_signal = SIGKILL;
+    Pipe out = make_pipe();
+    Pipe err = make_pipe();
+    const Fd null = open_file("/dev/null", O_RDONLY);
+    ExitStatus status = run_sandbox(spec, std::move(overlay), {null.get(), out.write.get(), err.write.get()},
+                                    cgroup.get(), options, out, err);
+    is_out_of_memory_ = cgroup.get().oom_kills() > 0;
+    return status;
+  }
+
+  ExitStatus run_sandbox(const Spec& spec, OverlayMount overlay, const Stdio& stdio, const Cgroup& cgroup,
+                         const SandboxOptions& options, Pipe& out, Pipe& err) {
+    try {
+      Sandbox sandbox = [&] {
+        const TraceSpan span("start sandbox");
+        return start_sandbox(spec, std::move(overlay), stdio, &cgroup, options);
+      }();
+      out.write.reset();
+      err.write.reset();
+      sandbox.start();
+      const TraceSpan span("run command");
+      forward_output(sandbox, cgroup, out.read.get(), err.read.get());
+      return sandbox.wait();
+    } catch (const SandboxError& error) {
+      step_.reporter.output(step_.number, StepStream::Err, std::string(error.what()) + "\n");
+      throw ExitError("process \"" + join(step_.op.arguments, " ") + "\" did not complete successfully: " +
+                          error.what(),
+                      error.exit_status());
+    }
+  }
+
+  /// Passes on what the step prints until its first process has ended and the pipes are empty. Processes that it left
+  /// behind may hold the pipes: they end with pid 1's namespace.
+  void forward_output(const Sandbox& sandbox, const Cgroup& cgroup, int out, int err) {
+    ::pollfd polled[] = {{out, POLLIN, 0}, {err, POLLIN, 0}, {step_.cancel_fd, POLLIN, 0}};
+    bool is_killed = false;
+    while (polled[0].fd >= 0 || polled[1].fd >= 0) {
+      if (::poll(polled, 3, -1) < 0 && errno != EINTR) throw_errno(errno, "poll");
+      if ((polled[2].revents & POLLIN) != 0 && !is_killed) {
+        is_killed = true;
+        polled[2].fd = -1;
+        sandbox.kill(SIGKILL);
+        cgroup.kill();
+      }
+      for (int i = 0; i < 2; ++i)
+        if (polled[i].fd >= 0 && polled[i].revents != 0 && !pass_on(polled[i].fd, i == 0 ? StepStream::Out : StepStream::Err))
+          polled[i].fd = -1;
+    }
+  }
+
+  /// False at the end of the stream.
+  bool pass_on(int fd, StepStream stream) {
+    char buffer[64 * 1024];
+    const ssize_t count = ::read(fd, buffer, sizeof buffer);
+    if (count < 0) return errno == EINTR || errno == EAGAIN;
+    if (count == 0) return false;
+    step_.reporter.output(step_.number, stream, std::string_view(buffer, static_cast<std::size_t>(count)));
+    return true;
+  }
+
+  // ---- the spec ----
+
+  Spec make_spec() {
+    const ExecOp& op = step_.op;
+    Spec spec = default_spec(op.arguments);
+    spec.hostname = op.hostname;
+    ProcessSpec& process = *spec.process;
+    process.cwd = op.directory;
+    process.env = op.environment;
+    process.env.insert(process.env.end(), step_.proxies.begin(), step_.proxies.end());
+    process.env.insert(process.env.end(), mounts_.variables().begin(), mounts_.variables().end());
+    add_ulimits(process);
+    if (op.shm_size_bytes != 0) replace_shm(spec);
+    add_network(spec);
+    for (const MountSpec& mount : mounts_.mounts()) spec.mounts.push_back(mount);
+    if (op.script) add_script(spec);
+    if (op.insecure) make_privileged(spec);
+    return spec;
+  }
+
+  void add_ulimits(ProcessSpec& process) const {
+    for (const std::string& text : step_.op.ulimits) {
+      const auto sides = cut(text, '=');
+      if (!sides) throw Error(ErrorKind::Invalid, "invalid ulimit argument: " + text);
+      const auto limits = cut(sides->second, ':');
+      const auto soft = parse_uint(limits ? limits->first : sides->second);
+      const auto hard = limits ? parse_uint(limits->second) : soft;
+      if (!soft || !hard) throw Error(ErrorKind::Invalid, "invalid ulimit argument: " + text);
+      process.rlimits.push_back({"RLIMIT_" + upper(sides->first), *soft, *hard});
+    }
+  }
+
+  void replace_shm(Spec& spec) const {
+    for (MountSpec& mount : spec.mounts)
+      if (mount.destination == "/dev/shm")
+        for (std::string& option : mount.options)
+          if (option.starts_with("size=")) option = "size=" + std::to_string(step_.op.shm_size_bytes);
+  }
+
+  void add_network(Spec& spec) {
+    const BuildNetwork* network = environment_.network(step_.op.network);
+    const fs::path files = environment_.scratch_directory() / ("net-" + std::to_string(step_.number));
+    make_directories(files);
+    std::string hosts = "127.0.0.1\tlocalhost " + step_.op.hostname + "\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+    if (network != nullptr) hosts += network->hosts();
+    for (const std::string& host : step_.op.add_hosts) {
+      const auto sides = cut(host, host.find('=') == std::string::npos ? ':' : '=');
+      if (sides) hosts += sides->second + "\t" + sides->first + "\n";
+    }
+    add_file_mount(spec, files / "hosts", "/etc/hosts", hosts, 0644);
+    const std::string resolvers = network != nullptr ? network->resolv_conf() : std::string();
+    add_file_mount(spec, files / "resolv.conf", "/etc/resolv.conf", resolvers, 0644);
+    if (network == nullptr) return;
+    for (NamespaceSpec& each : spec.linux.namespaces)
+      if (each.type == NamespaceType::Network) each.path = network->namespace_path();
+    if (network->namespace_path().empty())
+      std::erase_if(spec.linux.namespaces, [](const NamespaceSpec& each) { return each.type == NamespaceType::Network; });
+  }
+
+  void add_file_mount(Spec& spec, const fs::path& file, const std::string& target, const std::string& content,
+                      mode_t mode) {
+    write_file_atomic(file, content, Durability::Cached, mode);
+    MountSpec mount;
+    mount.destination = target;
+    mount.type = "bind";
+    mount.source = file.native();
+    mount.options = {"rbind", "ro", "nosuid", "nodev"};
+    spec.mounts.push_back(std::move(mount));
+    file_targets_.push_back(target);
+  }
+
+  void add_script(Spec& spec) {
+    const fs::path directory = environment_.scratch_directory() / ("pipes-" + std::to_string(step_.number));
+    make_directories(directory);
+    write_file_atomic(directory / step_.op.script->first, step_.op.script->second, Durability::Cached, 0755);
+    MountSpec mount;
+    mount.destination = "/dev/pipes";
+    mount.type = "bind";
+    mount.source = directory.native();
+    mount.options = {"rbind", "ro"};
+    spec.mounts.push_back(std::move(mount));
+  }
+
+  // ---- the lowest layer ----
+
+  /// A tree of empty directories and files under everything: mounts find their points there, and the upper directory,
+  /// which becomes the image's layer, stays untouched.
+  fs::path make_mount_points() const {
+    const fs::path root = environment_.scratch_directory() / ("points-" + std::to_string(step_.number));
+    make_directories(root, 0755);
+    const Fd fd = open_directory(root);
+    std::vector<std::string> directories{"/proc", "/sys", "/dev"};
+    directories.insert(directories.end(), mounts_.directory_targets().begin(), mounts_.directory_targets().end());
+    for (const std::string& directory : directories) make_directories_in_root(fd.get(), directory);
+    std::vector<std::string> files = file_targets_;
+    files.insert(files.end(), mounts_.file_targets().begin(), mounts_.file_targets().end());
+    for (const std::string& file : files) {
+      if (file.starts_with("/dev/") || file.starts_with("/proc/") || file.starts_with("/sys/")) continue;
+      make_directories_in_root(fd.get(), fs::path(file).parent_path());
+      open_in_root(fd.get(), file, O_WRONLY | O_CREAT, 0644);
+    }
+    return root;
+  }
+
+  RunEnvironment& environment_;
+  const RunStep& step_;
+  Time step_time_;
+  RunMounts mounts_;
+  std::vector<std::string> file_targets_;
+  bool is_out_of_memory_ = false;
+};
+
+}  // namespace
+
+RunEnvironment::RunEnvironment(const Store& store, const BuildRequest& request, const BuildServices& services)
+    : store_(store), request_(request), services_(services) {}
+
+RunEnvironment::~RunEnvironment() {
+  networks_.clear();
+  for (const pid_t pid : agent_processes_) ::kill(pid, SIGTERM);
+  if (cgroup_.empty()) return;
+  try {
+    Cgroup::open(cgroup_).remove();
+  } catch (const Error&) {
+    // An empty group costs nothing.
+  }
+}
+
+const BuildNetwork* RunEnvironment::network(const std::string& mode) {
+  if (mode == "none") return nullptr;
+  const std::lock_guard lock(mutex_);
+  const auto found = networks_.find(mode);
+  if (found != networks_.end()) return found->second.get();
+  if (!services_.open_network)
+    throw Error(ErrorKind::Unavailable, "there is no network \"" + mode + "\" for RUN steps here (use --network none)");
+  const TraceSpan span("make network");
+  return networks_.emplace(mode, services_.open_network(mode)).first->second.get();
+}
+
+const fs::path& RunEnvironment::scratch_directory() {
+  const std::lock_guard lock(mutex_);
+  if (!scratch_) {
+    make_directories(store_.run() / "builds", 0700);
+    scratch_.emplace(store_.run() / "builds", "build");
+  }
+  return scratch_->path();
+}
+
+std::string RunEnvironment::cgroup_path() {
+  const std::lock_guard lock(mutex_);
+  if (cgroup_.empty()) {
+    const std::string parent = request_.cgroup_parent.empty() ? "/ctr" : request_.cgroup_parent;
+    cgroup_ = parent + "/build-" + random_hex(6);
+    ResourcesSpec limits;
+    if (request_.limits.memory_bytes != 0) {
+      limits.memory.limit = static_cast<std::int64_t>(request_.limits.memory_bytes);
+      limits.memory.swap = 2 * *limits.memory.limit;
+    }
+    if (request_.limits.cpus > 0) {
+      limits.cpu.period = 100'000;
+      limits.cpu.quota = static_cast<std::int64_t>(request_.limits.cpus * 100'000);
+    }
+    const bool has_limits = request_.limits.memory_bytes != 0 || request_.limits.cpus > 0;
+    Cgroup::create(cgroup_, limits, has_limits ? CgroupPolicy::Required : CgroupPolicy::BestEffort);
+  }
+  return cgroup_;
+}
+
+std::optional<std::string> RunEnvironment::secret(const std::string& id) const {
+  for (const SecretSpec& secret : request_.secrets) {
+    if (secret.id != id) continue;
+    if (secret.type == SecretSpec::Type::File) {
+      return in_context("secret " + id, [&] { return read_file(secret.source, kSecretLimit); });
+    }
+    const char* value = ::getenv(secret.source.c_str());
+    if (value == nullptr) return std::nullopt;
+    return std::string(value);
+  }
+  return std::nullopt;
+}
+
+std::optional<fs::path> RunEnvironment::ssh_socket(const std::string& id) {
+  for (const SshSpec& forward : request_.ssh) {
+    if (forward.id != id) continue;
+    if (!forward.paths.empty()) {
+      struct ::stat info = {};
+      check(::stat(forward.paths.front().c_str(), &info), "stat", forward.paths.front());
+      if (S_ISSOCK(info.st_mode)) return forward.paths.front();
+      throw Error(ErrorKind::Unavailable,
+                  "--ssh " + id + ": a key file needs a running ssh-agent; add it with ssh-add and use --ssh " + id);
+    }
+    const char* socket = ::getenv("SSH_AUTH_SOCK");
+    if (socket == nullptr)
+      throw Error(ErrorKind::Invalid, "invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set");
+    return fs::path(socket);
+  }
+  return std::nullopt;
+}
+
+std::string RunEnvironment::seccomp_filter(const Json& profile, const std::function<std::string()>& compile) {
+  const fs::path file = store_.root() / "seccomp" / ("build-" + Digest::of(profile.dump()).hex() + ".bpf");
+  if (auto known = find_file(file, kMiB); known && !known->empty() && known->size() % 8 == 0) return *known;
+  const TraceSpan span("compile seccomp filter");
+  std::string filter = compile();
+  make_directories(file.parent_path());
+  write_file_atomic(file, filter, Durability::Cached);
+  return filter;
+}
+
+MadeLayer execute_run(RunEnvironment& environment, const RunStep& step, Time step_time) {
+  return RunExecution(environment, step, step_time).run();
+}
+
+}  // namespace ctr

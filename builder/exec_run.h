@@ -1,0 +1,80 @@
+// RUN: a process in a container on the layers below it. The root is an overlay whose upper directory becomes the layer,
+// by rename. Runs on runtime/ itself, without a shim: the calling thread waits, and the container dies with it. Mount
+// points that the file system lacks come from a lowest layer that is never part of the image.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "builder/build.h"
+#include "builder/executor.h"
+#include "builder/op.h"
+#include "builder/rootfs_view.h"
+#include "image/store.h"
+
+namespace ctr {
+
+class Cgroup;
+class StepReporter;
+
+/// What the RUN steps of one build share: networks, limits, the compiled filter, secrets. Safe for several threads.
+class RunEnvironment {
+ public:
+  RunEnvironment(const Store& store, const BuildRequest& request, const BuildServices& services);
+  ~RunEnvironment();
+
+  const Store& store() const noexcept { return store_; }
+  const BuildRequest& request() const noexcept { return request_; }
+
+  /// The network of that mode, made on first use; null for "none".
+  const BuildNetwork* network(const std::string& mode);
+
+  /// A directory for this build's files that is gone with it, on $CTR_RUN.
+  const fs::path& scratch_directory();
+
+  /// The control group below which each step has its own, with the build's limits on it.
+  std::string cgroup_path();
+
+  /// The value of a secret; nothing if none has that id. Throws what reading it throws.
+  std::optional<std::string> secret(const std::string& id) const;
+  /// The agent's socket; nothing if none has that id.
+  std::optional<fs::path> ssh_socket(const std::string& id);
+
+  /// The compiled filter for a bounding set, from the store if it is there.
+  std::string seccomp_filter(const Json& profile, const std::function<std::string()>& compile);
+
+ private:
+  const Store& store_;
+  const BuildRequest& request_;
+  const BuildServices& services_;
+  std::mutex mutex_;
+  std::map<std::string, std::unique_ptr<BuildNetwork>> networks_;
+  std::optional<TempDirectory> scratch_;
+  std::string cgroup_;
+  std::map<std::string, fs::path> agents_;
+  std::vector<pid_t> agent_processes_;
+};
+
+struct RunStep {
+  const ExecOp& op;
+  const std::vector<std::string>& proxies;
+  std::span<const Built> inputs;
+  StepNumber number;
+  StepReporter& reporter;
+  Pin& pin;
+  const std::atomic<bool>& is_cancelled;
+  int cancel_fd;  ///< becomes readable when the step must end
+};
+
+/// Throws ExitError if the process failed.
+MadeLayer execute_run(RunEnvironment& environment, const RunStep& step, Time step_time);
+
+}  // namespace ctr

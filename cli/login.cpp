@@ -104,7 +104,7 @@ int login(Invocation& invocation) {
   } else {
     result = log_in_asking(invocation.context(), request);
   }
-  if (!result.stored_warning.empty()) write_standard_error(result.stored_warning + "\n");
+  if (!result.warning.empty()) write_standard_error(result.warning + "\n");
   write_standard_out("Login Succeeded\n");
   return 0;
 }

@@ -121,12 +121,19 @@ std::string event_words(const Event& event) {
          (attributes.empty() ? "" : " (" + join(attributes, ", ") + ")");
 }
 
+std::int64_t time_option(const char* flag, const std::string& text) {
+  const auto time = parse_time_argument(text, now());
+  if (!time) throw UsageError("invalid argument \"" + text + "\" for \"--" + flag + "\" flag: not a time");
+  return time->time_since_epoch().count();
+}
+
 int events(Invocation& invocation) {
   const ParsedFlags& flags = invocation.flags();
-  EventQuery query;
+  EventLog::Query query;
   query.filters = parse_event_filters(flags.list("filter"));
-  if (const auto since = flags.find_text("since")) query.since_ns = parse_timestamp(*since);
-  if (const auto until = flags.find_text("until")) query.until_ns = parse_timestamp(*until);
+  if (const auto since = flags.find_text("since")) query.since_ns = time_option("since", *since);
+  if (const auto until = flags.find_text("until")) query.until_ns = time_option("until", *until);
+  query.follow = true;
   const std::string& format = flags.text("format");
   std::optional<Template> shape;
   if (!format.empty()) shape = Template::parse(format == "json" ? "{{json .}}" : format);

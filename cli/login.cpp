@@ -96,14 +96,12 @@ int login(Invocation& invocation) {
   }
   if (from_stdin) request.password = password_from_standard_input();
 
-  LoginResult result;
-  if (!request.username.empty() && !request.password.empty()) {
-    result = log_in(invocation.context(), request);
-  } else if (request.username.empty() && request.password.empty() && !is_terminal(STDIN_FILENO)) {
-    result = log_in_with_stored(invocation.context(), request.server);
-  } else {
-    result = log_in_asking(invocation.context(), request);
-  }
+  std::optional<LoginResult> stored;
+  if (request.username.empty() && request.password.empty()) stored = log_in_with_stored(invocation.context(), request.server);
+  const bool is_complete = !request.username.empty() && !request.password.empty();
+  const LoginResult result = stored        ? *stored
+                             : is_complete ? log_in(invocation.context(), request)
+                                           : log_in_asking(invocation.context(), request);
   if (!result.warning.empty()) write_standard_error(result.warning + "\n");
   write_standard_out("Login Succeeded\n");
   return 0;

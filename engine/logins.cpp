@@ -6,8 +6,11 @@ namespace ctr {
 
 std::unique_ptr<RegistrySession> open_registry_session(const Context& context) {
   SessionOptions options;
-  options.hosts.add_mirrors(context.configuration().registry_mirrors);
-  options.hosts.add_insecure(context.configuration().insecure_registries);
+  const auto append = [](std::vector<std::string>& list, const std::vector<std::string>& more) {
+    list.insert(list.end(), more.begin(), more.end());
+  };
+  append(options.hosts.mirrors, context.configuration().registry_mirrors);
+  append(options.hosts.insecure_registries, context.configuration().insecure_registries);
   return std::make_unique<RegistrySession>(std::move(options));
 }
 
@@ -15,7 +18,7 @@ LoginResult log_in(Context& context, const LoginRequest& request) {
   return login(*open_registry_session(context), request);
 }
 
-LoginResult log_in_with_stored(Context& context, const std::string& server) {
+std::optional<LoginResult> log_in_with_stored(Context& context, const std::string& server) {
   return login_with_stored(*open_registry_session(context), server);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "engine/context.h"
@@ -14,8 +15,8 @@ std::unique_ptr<RegistrySession> open_registry_session(const Context& context);
 
 /// Throws Denied when the registry refuses; nothing is stored then.
 LoginResult log_in(Context& context, const LoginRequest& request);
-/// Proves what is stored already.
-LoginResult log_in_with_stored(Context& context, const std::string& server);
+/// Proves what is stored already; nothing when nothing is.
+std::optional<LoginResult> log_in_with_stored(Context& context, const std::string& server);
 LogoutResult log_out(Context& context, const std::string& server);
 
 }  // namespace ctr

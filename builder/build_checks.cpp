@@ -78,9 +78,12 @@ std::vector<LintWarning> BuildChecks::run() {
     try {
       const BaseImage image = find_image_(name, wanted.empty() ? platform : parse_platform(wanted));
       BaseImageFacts facts;
-      for (const std::string& variable : image.config.defaults.env)
-        facts.environment_names.push_back(variable.substr(0, variable.find('=')));
-      facts.working_directory = image.config.defaults.working_dir;
+      for (const std::string& variable : image.config.defaults.env) {
+        const std::size_t equals = variable.find('=');
+        facts.environment[variable.substr(0, equals)] =
+            equals == std::string::npos ? std::string() : variable.substr(equals + 1);
+      }
+      facts.has_shell = image.config.defaults.shell.has_value();
       facts.platform = image.config.platform.str();
       return facts;
     } catch (const Error&) {

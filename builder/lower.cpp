@@ -237,7 +237,6 @@ class Lowering {
       trigger.range = stage.range;
       triggers.push_back(std::move(trigger));
     }
-    state.steps_total += static_cast<int>(triggers.size());
     state.environment = merged_environment(state);
     for (const Instruction& trigger : triggers) lower_stages_of_trigger(trigger, index);
   }
@@ -278,6 +277,7 @@ class Lowering {
     state.arguments = parent.arguments;
     state.named_tree.clear();
     if (!parent.named_tree.empty()) root_of_tree(state, parent.named_tree);
+    state.steps_total += static_cast<int>(state.config.defaults.on_build.size());
     triggers = std::move(state.config.defaults.on_build);
     state.config.defaults.on_build.clear();
   }
@@ -333,6 +333,7 @@ class Lowering {
   }
 
   void take_image(StageState& state, const BaseImage& image, const SourceRange& range) {
+    state.steps_total += static_cast<int>(image.config.defaults.on_build.size());
     LowerContext context = context_of(state, false);
     const std::string title = next_title(context, "FROM " + image.name);
     state.root = image.config.diff_ids.empty()

@@ -7,8 +7,6 @@
 #include "cli/output.h"
 #include "engine/containers.h"
 #include "engine/images.h"
-#include "engine/networks.h"
-#include "engine/volumes.h"
 
 namespace ctr {
 
@@ -75,7 +73,7 @@ void define_image_inspect_flags(FlagTable& flags) {
 
 void define_any_flags(FlagTable& flags) {
   define_container_inspect_flags(flags);
-  flags.text("type", 0, "string", "Only inspect objects of the given type: container, image, network, volume");
+  flags.text("type", 0, "string", "Only inspect objects of the given type: container, image");
 }
 
 int inspect_containers(Invocation& invocation) { return inspect_all(invocation, look_at_container(invocation)); }
@@ -84,25 +82,15 @@ int inspect_images(Invocation& invocation) {
   return inspect_all(invocation, look_at_image(invocation, platform_option(invocation.flags())));
 }
 
-int inspect_networks(Invocation& invocation) {
-  return inspect_all(invocation, [&](const std::string& name) { return inspect_network(invocation.context(), name); });
-}
-
-int inspect_volumes(Invocation& invocation) {
-  return inspect_all(invocation, [&](const std::string& name) { return inspect_volume(invocation.context(), name); });
-}
-
 int inspect_any(Invocation& invocation) {
   const std::string& type = invocation.flags().text("type");
   const std::vector<std::pair<std::string, Look>> looks = {
       {"container", look_at_container(invocation)},
-      {"image", look_at_image(invocation, std::nullopt)},
-      {"network", [&](const std::string& name) { return inspect_network(invocation.context(), name); }},
-      {"volume", [&](const std::string& name) { return inspect_volume(invocation.context(), name); }}};
+      {"image", look_at_image(invocation, std::nullopt)}};
   for (const auto& [kind, look] : looks) {
     if (type == kind) return inspect_all(invocation, look);
   }
-  if (!type.empty()) throw UsageError("unknown type: \"" + type + "\": container, image, network or volume");
+  if (!type.empty()) throw UsageError("unknown type: \"" + type + "\": container or image");
   return inspect_all(invocation, [&](const std::string& name) {
     for (const auto& [kind, look] : looks) {
       if (auto document = try_look(look, name)) return *document;
@@ -125,9 +113,7 @@ CommandSpec spec(std::string words, std::string what, void (*define)(FlagTable&)
 std::vector<CommandSpec> inspect_command_specs() {
   return {spec("inspect", "objects", define_any_flags, inspect_any),
           spec("container inspect", "containers", define_container_inspect_flags, inspect_containers),
-          spec("image inspect", "images", define_image_inspect_flags, inspect_images),
-          spec("network inspect", "networks", define_format, inspect_networks),
-          spec("volume inspect", "volumes", define_format, inspect_volumes)};
+          spec("image inspect", "images", define_image_inspect_flags, inspect_images)};
 }
 
 }  // namespace ctr

@@ -35,16 +35,19 @@ bool can_execute(const Platform& platform) {
   return !qemu.empty() && is_registered(qemu);
 }
 
+std::string why_not_executable(const Platform& platform) {
+  if (platform.os != "linux") return "programs for " + platform.os + " don't run on Linux";
+  const std::string qemu = qemu_name(platform.architecture);
+  if (qemu.empty()) return "there is no emulator for " + platform.str();
+  if (!find_program("qemu-" + qemu + "-static")) return "install the package qemu-user-static to run it";
+  return "qemu-" + qemu + " is installed but not registered with binfmt_misc (the package binfmt-support does it)";
+}
+
 std::string check_platform(const Platform& image, const std::optional<Platform>& requested) {
   if (image.architecture.empty() || platform_score(host_platform(), image) > 0) return {};
   if (!can_execute(image)) {
-    const std::string qemu = qemu_name(image.architecture);
-    const bool is_installed = !qemu.empty() && find_program("qemu-" + qemu + "-static").has_value();
-    throw Error(ErrorKind::Unavailable,
-                "this image is for " + image.str() + " and this machine is " + host_platform().str() + ": " +
-                    (is_installed ? "qemu-" + qemu + " is installed but not registered with binfmt_misc (the package "
-                                    "binfmt-support does it)"
-                                  : "install the package qemu-user-static to run it"));
+    throw Error(ErrorKind::Unavailable, "this image is for " + image.str() + " and this machine is " +
+                                            host_platform().str() + ": " + why_not_executable(image));
   }
   if (requested) return {};
   return "The requested image's platform (" + image.str() + ") does not match the detected host platform (" +

@@ -9,15 +9,21 @@
 #include "engine/image_names.h"
 #include "image/archive.h"
 #include "image/store.h"
+#include "registry/pull.h"
 
 namespace ctr {
 namespace {
 
-/// The image behind a target for the platform that commands mean when none is given, or whatever one is here.
+/// The image behind a target for the platform that commands mean when none is given, or whatever one is here. An index
+/// may have children whose layers were never pulled: those come last.
 std::optional<Image> find_any_image(const Store& store, const Descriptor& target, const Platform& platform) {
-  if (std::optional<Image> image = find_image(store.blobs(), target, platform)) return image;
+  std::optional<Image> meant = find_image(store.blobs(), target, platform);
+  if (meant && has_all_layers(store, *meant)) return meant;
   std::vector<Image> images = load_all_images(store.blobs(), target);
-  if (images.empty()) return std::nullopt;
+  for (Image& image : images) {
+    if (has_all_layers(store, image)) return std::move(image);
+  }
+  if (meant || images.empty()) return meant;
   return std::move(images.front());
 }
 
@@ -41,7 +47,8 @@ std::optional<FoundImage> find_image(Context& context, const std::string& name,
   if (!resolved) return std::nullopt;
   std::optional<Image> image = platform ? find_image(store.blobs(), resolved->target, *platform)
                                         : find_any_image(store, resolved->target, default_platform(context));
-  if (!image || (platform && !has_platform(*image, *platform))) return std::nullopt;
+  if (!image) return std::nullopt;
+  if (platform && (!has_platform(*image, *platform) || !has_all_layers(store, *image))) return std::nullopt;
   FoundImage found{image->id().str(), resolved->name, resolved->target, *std::move(image)};
   return found;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "engine/abilities.h"
 #include "engine/containers.h"
 #include "engine/context.h"
 #include "engine/images.h"
@@ -17,13 +18,6 @@ namespace ctr {
 Json version_document();
 /// Docker's `info` document, and our own keys: ConfigFiles, FreeSpace, Abilities.
 Json system_information(Context& context);
-
-struct Ability {
-  std::string name;  // "overlay", "erofs layers", "qemu-user for linux/arm64"
-  bool available = false;
-  std::string reason;  // why not, or how
-};
-std::vector<Ability> probe_abilities(Context& context);
 
 struct DiskUsageRow {
   std::string type;  // "Images", "Containers", "Local Volumes", "Build Cache"

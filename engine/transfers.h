@@ -36,6 +36,7 @@ struct PushRequest {
 struct PushedImage {
   Reference reference;
   Descriptor target;
+  std::string notice;  // a sentence if something else was sent than the local name holds, or empty
 };
 std::vector<PushedImage> push_image(Context& context, const PushRequest& request, TransferProgress& progress);
 

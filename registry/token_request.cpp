@@ -34,19 +34,19 @@ std::string joined(const Scopes& scopes) {
   return join(std::vector<std::string>(scopes.begin(), scopes.end()), " ");
 }
 
-HttpRequest base_request(const TokenRequest& request, const Url& realm) {
+HttpRequest base_request(RegistrySession& session, const TokenRequest& request, const Url& realm) {
   const Url origin = Url::parse(request.endpoint.api_root);
   HttpRequest http;
   http.timeouts = request.endpoint.timeouts;
   http.addresses = is_loopback_host(origin.host) ? AddressPolicy::Any : AddressPolicy::RefuseLocal;
-  // What is trusted for a host is trusted for that host. A registry on the loopback interface (a test, a tunnel)
-  // usually comes with a token server beside it.
-  if (realm.host == origin.host) http.tls = request.endpoint.tls;
+  // Who signs for a registry may sign for its token server; a client's certificate is for the registry alone.
+  http.tls = session.hosts().tls_options(realm.authority());
+  for (const std::string& authority : request.endpoint.tls.authorities) http.tls.authorities.push_back(authority);
   return http;
 }
 
-HttpRequest get_request(const TokenRequest& request, const Url& realm) {
-  HttpRequest http = base_request(request, realm);
+HttpRequest get_request(RegistrySession& session, const TokenRequest& request, const Url& realm) {
+  HttpRequest http = base_request(session, request, realm);
   Url url = realm;
   if (!request.service.empty()) url.query = add_query(url.query, "service", request.service);
   for (const std::string& scope : request.scopes) url.query = add_query(url.query, "scope", scope);
@@ -100,7 +100,7 @@ RawAnswer ask(RegistrySession& session, const TokenRequest& request, const Url& 
   const bool has_refresh_token = request.credentials && !request.credentials->identity_token.empty();
   if (has_refresh_token) {
     StringBody form(refresh_form(request));
-    HttpRequest http = base_request(request, realm);
+    HttpRequest http = base_request(session, request, realm);
     http.method = "POST";
     http.url = realm.str();
     http.headers.add("Content-Type", "application/x-www-form-urlencoded");
@@ -108,7 +108,7 @@ RawAnswer ask(RegistrySession& session, const TokenRequest& request, const Url& 
     RawAnswer answer = perform(session, http);
     if (answer.response.status != 404 && answer.response.status != 405) return answer;
   }
-  return perform(session, get_request(request, realm));
+  return perform(session, get_request(session, request, realm));
 }
 
 TokenAnswer parse_answer(const std::string& body, const Url& realm) {

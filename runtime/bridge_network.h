@@ -44,7 +44,11 @@ struct Endpoint {
   std::vector<std::string> names;  // under which others find it
   std::vector<std::string> aliases;
   std::int64_t gateway_priority = 0;
+  bool internal = false;  // its network has no way out
 };
+
+/// Whether the container's names are answered by its shim (on 127.0.0.11), or by the host's resolvers alone.
+enum class NameService { Embedded, None };
 
 struct NetworkRequest {
   std::string container_id;
@@ -53,6 +57,7 @@ struct NetworkRequest {
   std::vector<std::pair<NetworkRecord, EndpointRequest>> networks;  // none: only the namespace, with `lo` up
   std::vector<PublishRequest> publish;
   DnsOptions dns;
+  NameService names = NameService::Embedded;
 };
 
 /// A container's network, as kept in $CTR_RUN for `inspect`, `ps` and `port`.
@@ -70,29 +75,38 @@ ContainerNetwork container_network_from_json(const Json& json);
 
 struct NetworkSetup {
   ContainerNetwork network;
-  NetworkService service;  // hand this to the shim; without a shim, keep or drop it
+  /// For the shim. Its `hold` says that this network is in use: keep it (in whatever process) as long as the container
+  /// lives, and close it before release_network() is called.
+  NetworkService service;
+  /// Links (of ports and names) that may be unlinked the moment the container has ended, if they name it.
+  std::vector<fs::path> claims;
 };
 
-/// Makes the namespace, joins the networks, publishes the ports. All or nothing. Throws Busy when a port is taken,
-/// naming the holder; Exists when an address is.
+/// Makes the namespace, joins the networks, publishes the ports. All or nothing; what an earlier life of the container
+/// left is given back first. Throws Busy when a port is taken, naming the holder; Exists when an address is.
 NetworkSetup set_up_network(const Paths& paths, const NetworkRequest& request);
 
 /// Nothing when the container has none (now). This is what `inspect` reads.
 std::optional<ContainerNetwork> find_container_network(const Paths& paths, const std::string& container_id);
 
 /// Gives back everything a container holds: ports, rules, interfaces, addresses, names, namespace. Idempotent; for the
-/// end of a container, and for whoever finds a dead one.
+/// end of a container, and for whoever finds a dead one. Does nothing when somebody holds the network (again): a
+/// container that was started anew keeps what it has.
 void release_network(const Paths& paths, const std::string& container_id);
-/// Only what others could wait for: ports, names, addresses, in well under a millisecond; release_network does the rest.
-void release_network_claims(const Paths& paths, const std::string& container_id);
-
-/// Containers that hold something; to be compared with those that live.
+/// Containers that hold something.
 std::vector<std::string> network_members(const Paths& paths);
+/// Gives back what is held by containers that nobody serves any more. Cheap when there are none.
+void release_dead_networks(const Paths& paths);
 
 enum class WhenIdle { Wait, Now };
 /// Removes bridges and rules that no container uses any more. With Wait it lingers two seconds first, so that containers
 /// that follow each other find their bridge; call it last, in a process that nobody waits for.
 void retire_idle_networks(const Paths& paths, WhenIdle when);
+
+/// Removes the bridge of a network that is about to be deleted. Throws Busy when a container uses it or joins one.
+void retire_network_now(const Paths& paths, const NetworkRecord& record);
+/// Ids of the containers that hold an address of a network.
+std::vector<std::string> network_users(const Paths& paths, const std::string& network);
 
 // A running container's changes. What the shim must add or drop comes back.
 

@@ -11,7 +11,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "base/error.h"
 
@@ -28,15 +30,6 @@ void put_address(nlmsghdr* message, std::uint16_t type, const IpAddress& address
 
 void put_mac(nlmsghdr* message, const MacAddress& mac) {
   mnl_attr_put(message, IFLA_ADDRESS, mac.bytes.size(), mac.bytes.data());
-}
-
-/// No link-local address (and no traffic to find out whether it is taken) where nobody uses IPv6.
-void put_no_ipv6_address(nlmsghdr* message) {
-  nlattr* families = mnl_attr_nest_start(message, IFLA_AF_SPEC);
-  nlattr* v6 = mnl_attr_nest_start(message, AF_INET6);
-  mnl_attr_put_u8(message, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-  mnl_attr_nest_end(message, v6);
-  mnl_attr_nest_end(message, families);
 }
 
 nlmsghdr* start_link(NetlinkBatch& batch, std::uint16_t type, std::uint16_t flags, const ifinfomsg& info) {
@@ -57,6 +50,19 @@ ifinfomsg link_up(int index) {
 void put_up(NetlinkBatch& batch, int index, const std::string& name) {
   start_link(batch, RTM_NEWLINK, 0, link_up(index));
   batch.finish("set " + name + " up");
+}
+
+/// No link-local address, and none of the traffic that finds out whether it is taken, where nobody uses IPv6. Has to
+/// come before the interface is up, and cannot come with its creation.
+void put_no_ipv6_address(NetlinkBatch& batch, const std::string& name) {
+  nlmsghdr* message = start_link(batch, RTM_NEWLINK, 0, ifinfomsg{});
+  mnl_attr_put_strz(message, IFLA_IFNAME, name.c_str());
+  nlattr* families = mnl_attr_nest_start(message, IFLA_AF_SPEC);
+  nlattr* v6 = mnl_attr_nest_start(message, AF_INET6);
+  mnl_attr_put_u8(message, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+  mnl_attr_nest_end(message, v6);
+  mnl_attr_nest_end(message, families);
+  batch.finish("set address mode of " + name, {EAFNOSUPPORT, EOPNOTSUPP});  // a host without IPv6
 }
 
 void put_new_address(NetlinkBatch& batch, int index, const IpPrefix& prefix, const std::string& name) {
@@ -125,6 +131,7 @@ Link parse_link(const nlmsghdr* message) {
     switch (mnl_attr_get_type(attribute)) {
       case IFLA_IFNAME: link.name = mnl_attr_get_str(attribute); break;
       case IFLA_IFALIAS: link.alias = mnl_attr_get_str(attribute); break;
+      case IFLA_OPERSTATE: link.is_running = mnl_attr_get_u8(attribute) == IF_OPER_UP; break;
       case IFLA_MTU: link.mtu = mnl_attr_get_u32(attribute); break;
       case IFLA_MASTER: link.master = static_cast<int>(mnl_attr_get_u32(attribute)); break;
       case IFLA_LINKINFO: link.kind = kind_of(attribute); break;
@@ -208,11 +215,11 @@ void NetworkLinks::add_bridge(const BridgeSpec& spec) const {
   mnl_attr_put_u32(message, IFLA_MTU, spec.mtu);
   // Else the bridge takes the lowest of its ports' and changes it when containers come and go.
   put_mac(message, spec.mac);
-  if (!spec.ipv6) put_no_ipv6_address(message);
   nlattr* kind = mnl_attr_nest_start(message, IFLA_LINKINFO);
   mnl_attr_put_strz(message, IFLA_INFO_KIND, "bridge");
   mnl_attr_nest_end(message, kind);
   batch.finish("add bridge " + spec.name);
+  if (!spec.ipv6) put_no_ipv6_address(batch, spec.name);
   socket_.run(batch);
   const std::optional<Link> made = find_link(spec.name);
   if (!made) throw Error(ErrorKind::System, "add bridge " + spec.name + " failed: it vanished");
@@ -231,11 +238,10 @@ void NetworkLinks::set_alias(int index, const std::string& alias) const {
 
 void NetworkLinks::add_veth(const VethSpec& spec) const {
   NetlinkBatch batch;
-  nlmsghdr* message = start_link(batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, link_up(0));
+  nlmsghdr* message = start_link(batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, ifinfomsg{});
   mnl_attr_put_strz(message, IFLA_IFNAME, spec.name.c_str());
   mnl_attr_put_u32(message, IFLA_MTU, spec.mtu);
   mnl_attr_put_u32(message, IFLA_MASTER, static_cast<std::uint32_t>(spec.bridge));
-  put_no_ipv6_address(message);  // a port of a bridge needs none
   nlattr* info = mnl_attr_nest_start(message, IFLA_LINKINFO);
   mnl_attr_put_strz(message, IFLA_INFO_KIND, "veth");
   nlattr* data = mnl_attr_nest_start(message, IFLA_INFO_DATA);
@@ -246,15 +252,16 @@ void NetworkLinks::add_veth(const VethSpec& spec) const {
   mnl_attr_put_u32(message, IFLA_MTU, spec.mtu);
   mnl_attr_put_u32(message, IFLA_NET_NS_FD, static_cast<std::uint32_t>(spec.peer_netns));
   put_mac(message, spec.peer_mac);
-  if (!spec.ipv6) put_no_ipv6_address(message);
   mnl_attr_nest_end(message, peer);
   mnl_attr_nest_end(message, data);
   mnl_attr_nest_end(message, info);
   batch.finish("add interface " + spec.name);
+  put_no_ipv6_address(batch, spec.name);  // a port of a bridge needs none
 
   // With br_netfilter loaded a container that calls its own published port leaves by the port it came from.
-  message = start_link(batch, RTM_NEWLINK, 0, ifinfomsg{});
+  message = start_link(batch, RTM_NEWLINK, 0, link_up(0));
   mnl_attr_put_strz(message, IFLA_IFNAME, spec.name.c_str());
+  mnl_attr_put(message, IFLA_IFALIAS, spec.alias.size(), spec.alias.data());
   info = mnl_attr_nest_start(message, IFLA_LINKINFO);
   mnl_attr_put_strz(message, IFLA_INFO_SLAVE_KIND, "bridge");
   nlattr* options = mnl_attr_nest_start(message, IFLA_INFO_SLAVE_DATA);
@@ -284,6 +291,7 @@ void NetworkLinks::configure_interface(const InterfaceSpec& spec) const {
   const std::optional<Link> link = find_link(spec.name);
   if (!link) throw Error(ErrorKind::NotFound, "no interface " + spec.name);
   NetlinkBatch batch;
+  if (!spec.address_v6) put_no_ipv6_address(batch, spec.name);
   put_new_address(batch, link->index, spec.address, spec.name);
   if (spec.address_v6) put_new_address(batch, link->index, *spec.address_v6, spec.name);
   put_up(batch, link->index, spec.name);
@@ -306,6 +314,14 @@ void NetworkLinks::delete_default_routes(AddressFamily family) const {
     put_default_route(batch, RTM_DELROUTE, 0, route.interface, *route.gateway);
   }
   socket_.run(batch);
+}
+
+void NetworkLinks::wait_until_running(const std::string& name) const {
+  for (int tries = 0; tries < 500; ++tries) {
+    const std::optional<Link> link = find_link(name);
+    if (!link || link->is_running) return;
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  }
 }
 
 void NetworkLinks::delete_link(const std::string& name) const {

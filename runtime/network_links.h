@@ -17,7 +17,8 @@ struct Link {
   std::string name;
   std::string alias;
   std::string kind;  // "bridge", "veth"; empty: a real device
-  bool is_up = false;
+  bool is_up = false;       // as somebody wants it
+  bool is_running = false;  // packets pass: the other end is up too, and the kernel has taken note
   int master = 0;
   std::uint32_t mtu = 0;
   std::uint64_t rx_bytes = 0, rx_packets = 0, rx_errors = 0, rx_dropped = 0;
@@ -47,7 +48,6 @@ struct VethSpec {
   std::string alias;
   int bridge = 0;
   std::uint32_t mtu = 1500;
-  bool ipv6 = false;
   bool isolated = false;  // the bridge passes nothing to other isolated ports
   std::string peer_name;
   MacAddress peer_mac;
@@ -83,6 +83,8 @@ class NetworkLinks {
   void configure_interface(const InterfaceSpec& spec) const;
   void add_default_route(int index, const IpAddress& gateway) const;
   void delete_default_routes(AddressFamily family) const;
+  /// Waits until packets pass; gives up after a tenth of a second.
+  void wait_until_running(const std::string& name) const;
   /// Absence is fine.
   void delete_link(const std::string& name) const;
 

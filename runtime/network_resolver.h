@@ -14,7 +14,7 @@ namespace ctr {
 struct ResolverSockets {
   Fd udp;  // bound to 127.0.0.11 inside the container's namespace
   Fd tcp;  // listening there
-  fs::path directory;  // $CTR_RUN/networks/.members/<id>/resolve: a link to each network, and `upstream`
+  fs::path directory;  // $CTR_RUN/networks/.members/<id>/resolve: see network_names.h
 };
 
 class NetworkResolver {

@@ -20,6 +20,8 @@ constexpr const char* kBridges = "bridges";        // all bridges of this store
 constexpr const char* kInternal = "internal";      // those without a way out
 constexpr const char* kPairs = "pairs";            // from . to: where traffic between containers may pass
 constexpr const char* kMasquerade = "masquerade";  // bridges whose containers use the host's address outside
+constexpr const char* kHairpin = "hairpin";        // to . from: a bridge and the addresses of its own containers
+constexpr const char* kHairpin6 = "hairpin6";
 constexpr const char* kPorts = "ports";            // protocol . port -> address . port
 constexpr const char* kPortsAt = "ports_at";       // host address . protocol . port -> address . port
 constexpr const char* kPorts6 = "ports6";
@@ -51,6 +53,8 @@ void add_sets(NftBatch& batch, const std::string& table) {
   batch.add_set(table, {kInternal, {Interface}, {}});
   batch.add_set(table, {kPairs, {Interface, Interface}, {}});
   batch.add_set(table, {kMasquerade, {Interface}, {}});
+  batch.add_set(table, {kHairpin, {Interface, Address}, {}, true});
+  batch.add_set(table, {kHairpin6, {Interface, AddressV6}, {}, true});
   batch.add_set(table, {kPorts, {Protocol, Port}, {Address, Port}});
   batch.add_set(table, {kPortsAt, {Address, Protocol, Port}, {Address, Port}});
   batch.add_set(table, {kPorts6, {Protocol, Port}, {AddressV6, Port}});
@@ -108,8 +112,11 @@ void add_forward_chain(NftBatch& batch, const std::string& table) {
 void add_postrouting_chain(NftBatch& batch, const std::string& table) {
   batch.add_chain(table, {"postrouting", "nat", NftHook::Postrouting, kSrcnat});
   const auto add = [&](NftRule& rule) { batch.add_rule(table, "postrouting", std::move(rule)); };
-  // Hairpin: who calls a published port from the same bridge must get the answer from the address it called.
-  add(NftRule().interfaces_in(kPairs).has_status(IPS_DST_NAT).masquerade());
+  // Hairpin: who calls a published port from the same bridge must get the answer from the address it called. Told by
+  // the source's address: where br_netfilter has the bridge call us there is no incoming interface here.
+  using enum AddressFamily;
+  add(NftRule().is_family(V4).has_status(IPS_DST_NAT).out_interface_and_source_in(V4, kHairpin).masquerade());
+  add(NftRule().is_family(V6).has_status(IPS_DST_NAT).out_interface_and_source_in(V6, kHairpin6).masquerade());
   add(NftRule().is_family(AddressFamily::V4).out_interface_in(kBridges).source_in(kLoopbackPrefix).masquerade());
   add(NftRule().in_interface_in(kMasquerade).out_interface_not_in(kBridges).masquerade());
 }
@@ -128,10 +135,19 @@ void add_table(NftBatch& batch, const Paths& paths) {
   add_postrouting_chain(batch, table);
 }
 
-NftElement interface_element(const std::string& name) { return {std::move(NftValue().interface(name)), std::nullopt}; }
+NftElement interface_element(const std::string& name) {
+  return {std::move(NftValue().interface(name)), std::nullopt, std::nullopt};
+}
 
 NftElement pair_element(const std::string& name) {
-  return {std::move(NftValue().interface(name).interface(name)), std::nullopt};
+  return {std::move(NftValue().interface(name).interface(name)), std::nullopt, std::nullopt};
+}
+
+NftElement hairpin_element(const std::string& bridge, const IpPrefix& subnet) {
+  NftElement element;
+  element.key.interface(bridge).address(subnet.network().address);
+  element.key_end.emplace().interface(bridge).address(subnet.last());
+  return element;
 }
 
 const char* map_of(const PortRule& port) {
@@ -159,6 +175,9 @@ std::vector<std::pair<const char*, std::vector<NftElement>>> sorted(const RuleEl
   for (const BridgeRules& bridge : elements.bridges) {
     list(kBridges).push_back(interface_element(bridge.bridge));
     if (!bridge.isolated) list(kPairs).push_back(pair_element(bridge.bridge));
+    for (const IpPrefix& subnet : bridge.subnets) {
+      list(subnet.address.is_v4() ? kHairpin : kHairpin6).push_back(hairpin_element(bridge.bridge, subnet));
+    }
     if (bridge.internal) list(kInternal).push_back(interface_element(bridge.bridge));
     if (bridge.masquerade && !bridge.internal) list(kMasquerade).push_back(interface_element(bridge.bridge));
   }

@@ -15,6 +15,7 @@ namespace ctr {
 
 struct BridgeRules {
   std::string bridge;
+  std::vector<IpPrefix> subnets;
   bool internal = false;    // nothing goes in or out
   bool isolated = false;    // its containers do not reach each other
   bool masquerade = true;

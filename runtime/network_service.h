@@ -16,13 +16,17 @@ namespace ctr {
 struct NetworkService {
   std::vector<ForwardRule> forwards;
   std::optional<ResolverSockets> resolver;
+  Fd hold;  // a lock that says "this container's network is in use"; whoever serves it keeps it open until the end
 
-  bool empty() const noexcept { return forwards.empty() && !resolver; }
+  bool empty() const noexcept { return forwards.empty() && !resolver && !hold; }
 };
 
 /// The sender's side: the description, and the descriptors in the order that it numbers them (borrowed).
 Json to_json(const NetworkService& service);
 std::vector<int> descriptors_of(const NetworkService& service);
+/// A packet carries at most 253 descriptors and 16 KiB: a container with many ports needs several.
+inline constexpr std::size_t kForwardsPerMessage = 60;
+std::vector<NetworkService> split_for_messages(NetworkService service);
 /// The receiver's side. Throws Invalid when the description names a descriptor that is not there.
 NetworkService network_service_from_json(const Json& description, std::vector<Fd> descriptors);
 

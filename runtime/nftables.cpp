@@ -85,11 +85,11 @@ std::uint32_t type_number(const std::vector<NftType>& parts) {
   return number;
 }
 
+std::uint8_t width(NftType part) { return part == NftType::AddressV6 || part == NftType::Interface ? 16 : 4; }
+
 std::uint32_t width(const std::vector<NftType>& parts) {
   std::uint32_t bytes = 0;
-  for (NftType part : parts) {
-    bytes += part == NftType::AddressV6 || part == NftType::Interface ? 16 : 4;
-  }
+  for (NftType part : parts) bytes += width(part);
   // A key of one part is as long as its value; only concatenations are padded.
   if (parts.size() == 1 && parts[0] == NftType::Port) return 2;
   if (parts.size() == 1 && parts[0] == NftType::Protocol) return 1;
@@ -185,6 +185,12 @@ void NftBatch::add_set(const std::string& table, const NftSet& set) {
     nftnl_set_set_u32(object.get(), NFTNL_SET_DATA_TYPE, type_number(set.data));
     nftnl_set_set_u32(object.get(), NFTNL_SET_DATA_LEN, width(set.data));
   }
+  if (set.ranges) {
+    nftnl_set_set_u32(object.get(), NFTNL_SET_FLAGS, NFT_SET_INTERVAL | NFT_SET_CONCAT);
+    std::vector<std::uint8_t> widths;
+    for (NftType part : set.key) widths.push_back(width(part));
+    nftnl_set_set_data(object.get(), NFTNL_SET_DESC_CONCAT, widths.data(), static_cast<std::uint32_t>(widths.size()));
+  }
   nftnl_set_nlmsg_build_payload(start_message(batch_, NFT_MSG_NEWSET, NLM_F_CREATE, NFPROTO_INET), object.get());
   batch_.finish("add nftables set " + set.name);
 }
@@ -231,6 +237,10 @@ void NftBatch::change_elements(const std::string& table, const std::string& set,
       nftnl_set_elem_add(object.get(), element);  // takes it
       const Bytes key = elements[i].key.bytes();
       nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY, key.data(), static_cast<std::uint32_t>(key.size()));
+      if (elements[i].key_end) {
+        const Bytes end_key = elements[i].key_end->bytes();
+        nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY_END, end_key.data(), static_cast<std::uint32_t>(end_key.size()));
+      }
       if (!elements[i].data) continue;
       const Bytes data = elements[i].data->bytes();
       nftnl_set_elem_set(element, NFTNL_SET_ELEM_DATA, data.data(), static_cast<std::uint32_t>(data.size()));

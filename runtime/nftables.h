@@ -34,6 +34,7 @@ struct NftSet {
   std::string name;
   std::vector<NftType> key;
   std::vector<NftType> data;  // not empty: a map
+  bool ranges = false;        // elements are ranges in each part of the key (kernel 5.6)
 };
 
 /// The bytes of a key or of data, padded part by part.
@@ -53,6 +54,7 @@ class NftValue {
 struct NftElement {
   NftValue key;
   std::optional<NftValue> data;
+  std::optional<NftValue> key_end;  // of a set with ranges
 };
 
 /// A rule is a list of expressions: loads into registers, comparisons that end it, and one verdict. Registers count in
@@ -74,6 +76,7 @@ class NftRule {
   NftRule& out_interface_in(const std::string& set);
   NftRule& out_interface_not_in(const std::string& set);
   NftRule& interfaces_in(const std::string& set);  // iifname . oifname
+  NftRule& out_interface_and_source_in(AddressFamily family, const std::string& set);
   NftRule& source_in(const IpPrefix& prefix);
   NftRule& destination_in(const IpPrefix& prefix);
   NftRule& destination_not_in(const IpPrefix& prefix);

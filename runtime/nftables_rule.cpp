@@ -143,6 +143,12 @@ NftRule& NftRule::interfaces_in(const std::string& set) {
   return load_meta(NFT_META_IIFNAME, 0).load_meta(NFT_META_OIFNAME, 4).find_in(set, 0);
 }
 
+NftRule& NftRule::out_interface_and_source_in(AddressFamily family, const std::string& set) {
+  load_meta(NFT_META_OIFNAME, 0);
+  load_payload(NFT_PAYLOAD_NETWORK_HEADER, source_offset(family), family == AddressFamily::V4 ? 4 : 16, 4);
+  return find_in(set, 0);
+}
+
 NftRule& NftRule::prefix_is(unsigned offset, std::uint32_t operation, const IpPrefix& prefix) {
   const IpPrefix network = prefix.network();
   const auto size = static_cast<unsigned>(network.address.bytes().size());

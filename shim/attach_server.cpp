@@ -68,11 +68,20 @@ Packet receive_packet(int socket, std::span<char> buffer) {
 
 }  // namespace
 
-/// A client's terminal, as it was before the client changed it.
+/// A client's terminal, as it was before the client changed it. Set back when the client dies without doing it.
 struct KeptTerminal {
   Fd fd;
   struct termios before;
   struct termios during;
+
+  void set_back() const {
+    // Only if nobody else has set it since: a shell that took over knows better.
+    struct termios current = {};
+    if (::tcgetattr(fd.get(), &current) != 0) return;
+    if (current.c_lflag == during.c_lflag && current.c_iflag == during.c_iflag && current.c_oflag == during.c_oflag) {
+      ::tcsetattr(fd.get(), TCSANOW, &before);
+    }
+  }
 };
 
 struct AttachServer::Client {
@@ -91,14 +100,7 @@ struct AttachServer::Client {
   std::optional<KeptTerminal> terminal;
 
   ~Client() {
-    if (!terminal) return;
-    // Only if nobody else has set it since: a shell that took over knows better.
-    struct termios current = {};
-    if (::tcgetattr(terminal->fd.get(), &current) != 0) return;
-    if (current.c_lflag == terminal->during.c_lflag && current.c_iflag == terminal->during.c_iflag &&
-        current.c_oflag == terminal->during.c_oflag) {
-      ::tcsetattr(terminal->fd.get(), TCSADRAIN, &terminal->before);
-    }
+    if (terminal) terminal->set_back();
   }
 };
 
@@ -267,6 +269,8 @@ bool AttachServer::take_stdin(Client& client, std::string_view payload) {
 }
 
 void AttachServer::keep_terminal(Client& client, std::string_view payload, std::vector<Fd>& fds) {
+  // Without a descriptor: the client has set it back itself.
+  if (fds.empty()) client.terminal.reset();
   const auto terminal = payload_as<TerminalPayload>(payload);
   if (!terminal || fds.size() != 1) return;
   KeptTerminal kept;
@@ -417,6 +421,8 @@ void AttachServer::refuse(ClientId id, const std::exception& error) {
 void AttachServer::exited(ClientId id, const ExitedPayload& exit, std::string_view sentence) {
   Client* client = find(id);
   if (client == nullptr || client->is_closing) return;
+  // It sets its terminal back now; were we to do it later, the next program might be using it already.
+  client->terminal.reset();
   send(*client, MessageType::Exited, bytes_of(exit), sentence);
   client->is_closing = true;
   if (client->backlog.empty()) ::shutdown(client->socket.get(), SHUT_WR);

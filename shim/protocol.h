@@ -53,8 +53,9 @@ enum class MessageType : std::uint8_t {
   Pause = 8,     // Done or Refused
   Unpause = 9,   // Done or Refused
   Wait = 10,     // WaitPayload. Answered by Exited
-  Terminal =
-      11,  // TerminalPayload and the terminal's descriptor: set back if the client dies without doing it. No answer
+  // TerminalPayload and the terminal's descriptor: to be set back if the client dies without doing it. Without a
+  // descriptor: the client has done it. No answer.
+  Terminal = 11,
   RawSignal = 12,   // SignalPayload. Sends it and looks no further. Done or Refused
   Network = 13,     // a NetworkService as JSON, with its descriptors. Done or Refused; to the starter no answer
   ClosePorts = 14,  // a JSON array of PublishedPort. Done or Refused

@@ -116,5 +116,77 @@ TEST_F(DebianRegistryTest, ALargeBlobStreamsBothWaysAndResumes) {
   EXPECT_EQ(tail.text, blob.substr(5'000'000));
 }
 
+class TokenServerTest : public DebianRegistryTest {
+ protected:
+  void start(int lifetime_seconds = 300) {
+    tokens_.emplace(lifetime_seconds);
+    registry_.emplace(DebianRegistry::Options{
+        .tls = true, .token_realm = tokens_->realm(), .token_certificate = tokens_->certificate()});
+  }
+  std::optional<TokenServer> tokens_;
+  std::optional<DebianRegistry> registry_;
+};
+
+TEST_F(TokenServerTest, ALoginKeepsARefreshTokenAndNoPassword) {
+  start();
+  RegistrySession session(registry_->session_options());
+  login(session, {registry_->host(), "user", "secret"});
+  const auto stored = session.credentials().find(registry_->host()).credentials;
+  ASSERT_TRUE(stored);
+  EXPECT_EQ(stored->identity_token, "refresh-token-of-user");
+  EXPECT_EQ(read_file(registry_->config_file()).find("secret"), std::string::npos);
+}
+
+TEST_F(TokenServerTest, APushAsksForOneTokenAndUsesTheRefreshToken) {
+  start();
+  {
+    RegistrySession session(registry_->session_options());
+    login(session, {registry_->host(), "user", "secret"});
+  }
+  RegistrySession session(registry_->session_options());
+  RegistryClient client = session.client(registry_->host(), "team/app", Access::Push);
+  push_small_image(client, "v1");
+  EXPECT_EQ(tokens_->requests().back(), "POST user repository:team/app:pull,push");
+  EXPECT_EQ(tokens_->requests().size(), 2u) << "one for the login, one for the push";
+}
+
+TEST_F(TokenServerTest, EverybodyMayPullWhatIsPublicAndNothingElse) {
+  start();
+  {
+    RegistrySession session(registry_->session_options());
+    login(session, {registry_->host(), "user", "secret"});
+    for (const char* repository : {"public/app", "private/app"}) {
+      RegistryClient client = session.client(registry_->host(), repository, Access::Push);
+      push_small_image(client, "v1");
+    }
+  }
+  SessionOptions options = registry_->session_options();
+  options.credentials = CredentialStore("/nonexistent/config.json");
+  RegistrySession nobody(std::move(options));
+  EXPECT_TRUE(nobody.client(registry_->host(), "public/app").head_manifest("v1"));
+  try {
+    nobody.client(registry_->host(), "private/app").get_manifest("v1");
+    FAIL();
+  } catch (const RegistryError& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::Denied);
+    EXPECT_EQ(std::string(error.what()),
+              "pull access denied for " + registry_->host() +
+                  "/private/app, repository does not exist or may require 'docker login': denied: requested access to "
+                  "the resource is denied");
+  }
+}
+
+TEST_F(TokenServerTest, AWrongPasswordIsRefusedInDockersWords) {
+  start();
+  RegistrySession session(registry_->session_options());
+  try {
+    login(session, {registry_->host(), "user", "wrong"});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(std::string(error.what()),
+              "Get \"https://" + registry_->host() + "/v2/\": unauthorized: incorrect username or password");
+  }
+}
+
 }  // namespace
 }  // namespace ctr

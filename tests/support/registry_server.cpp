@@ -55,10 +55,37 @@ void wait_for_port(int port) {
   throw std::runtime_error("nobody listens on port " + std::to_string(port));
 }
 
-void make_certificate(const fs::path& directory) {
-  must_run({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
-            "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout",
+void make_certificate(const fs::path& directory, KeyType type) {
+  const bool is_rsa = type == KeyType::Rsa;
+  must_run({"openssl", "req", "-x509", "-newkey", is_rsa ? "rsa:2048" : "ec", "-pkeyopt",
+            is_rsa ? "rsa_keygen_bits:2048" : "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+            "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout",
             (directory / "key.pem").native(), "-out", (directory / "cert.pem").native()});
+}
+
+TokenServer::TokenServer(int lifetime_seconds) : port_(free_port()) {
+  make_certificate(directory_.path(), KeyType::Rsa);
+  Command command;
+  command.argv = {"python3",
+                  (fs::path(CTR_TESTDATA).parent_path() / "tests/support/token_server.py").native(),
+                  std::to_string(port_),
+                  certificate().native(),
+                  (directory_.path() / "key.pem").native(),
+                  (directory_.path() / "log").native(),
+                  std::to_string(lifetime_seconds)};
+  process_ = spawn(command);
+  wait_for_port(port_);
+}
+
+TokenServer::~TokenServer() {
+  process_->kill(SIGKILL);
+  process_->wait();
+}
+
+std::vector<std::string> TokenServer::requests() const {
+  std::vector<std::string> lines = split(find_file(directory_.path() / "log").value_or(""), '\n');
+  if (!lines.empty()) lines.pop_back();
+  return lines;
 }
 
 bool DebianRegistry::is_installed() {

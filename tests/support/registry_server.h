@@ -42,11 +42,32 @@ class DebianRegistry {
   std::optional<ChildProcess> process_;
 };
 
+/// tests/support/token_server.py, which plays Docker Hub's; user "user", password "secret", everybody may pull
+/// public/*.
+class TokenServer {
+ public:
+  explicit TokenServer(int lifetime_seconds = 300);
+  ~TokenServer();
+  TokenServer(const TokenServer&) = delete;
+  TokenServer& operator=(const TokenServer&) = delete;
+
+  std::string realm() const { return "https://localhost:" + std::to_string(port_) + "/token"; }
+  fs::path certificate() const { return directory_.path() / "cert.pem"; }
+  /// "GET user repository:app:pull" for each request.
+  std::vector<std::string> requests() const;
+
+ private:
+  TempDirectory directory_;
+  int port_;
+  std::optional<ChildProcess> process_;
+};
+
 /// A port that nobody listens on now.
 int free_port();
 /// Waits until somebody listens; throws after ten seconds.
 void wait_for_port(int port);
 /// A certificate for localhost and 127.0.0.1 that signs itself: cert.pem and key.pem in `directory`.
-void make_certificate(const fs::path& directory);
+enum class KeyType { Ec, Rsa };
+void make_certificate(const fs::path& directory, KeyType type = KeyType::Ec);
 
 }  // namespace ctr

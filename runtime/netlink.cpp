@@ -17,8 +17,10 @@ namespace ctr {
 namespace {
 
 // A dump's messages come in pieces of at most 32 KiB.
-constexpr std::size_t kReceiveSize = 64 * 1024;
-constexpr int kBufferSize = 4 * 1024 * 1024;
+constexpr std::size_t kReceiveSize = 32 * 1024;
+using ReceiveBuffer = std::array<char, kReceiveSize>;
+// What a socket takes in one packet unless it is told otherwise (net.core.wmem_default is 208 KiB).
+constexpr std::size_t kUsualPacket = 64 * 1024;
 
 int protocol_of(NetlinkBus bus) { return bus == NetlinkBus::Route ? NETLINK_ROUTE : NETLINK_NETFILTER; }
 
@@ -28,9 +30,6 @@ Fd open_socket(NetlinkBus bus) {
   // Old kernels lack them: errors are then only less wordy.
   (void)::setsockopt(socket.get(), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
   (void)::setsockopt(socket.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
-  // A batch with thousands of ports is one packet.
-  (void)::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUFFORCE, &kBufferSize, sizeof kBufferSize);
-  (void)::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kBufferSize, sizeof kBufferSize);
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;
   check(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind netlink socket");
@@ -59,7 +58,7 @@ int error_of(const nlmsghdr* message) {
   throw Error(kind_of_errno(error), what + " failed: " + std::strerror(error) + kernel_words(message), error);
 }
 
-ssize_t receive(int socket, std::vector<char>& buffer, int flags) {
+ssize_t receive(int socket, ReceiveBuffer& buffer, int flags) {
   for (;;) {
     const ssize_t size = ::recv(socket, buffer.data(), buffer.size(), flags | MSG_TRUNC);
     if (size < 0 && errno == EINTR) continue;
@@ -96,6 +95,10 @@ NetlinkSocket::NetlinkSocket(NetlinkBus bus, int netns) {
 }
 
 void NetlinkSocket::send(const NetlinkBatch& batch) const {
+  if (batch.used_ > kUsualPacket) {  // a container with thousands of ports
+    const int size = static_cast<int>(batch.used_ * 2);
+    (void)::setsockopt(socket_.get(), SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);
+  }
   const ssize_t sent = ::send(socket_.get(), batch.bytes_.data(), batch.used_, 0);
   check(sent, batch.requests_.front().what + ": send to netlink socket");
 }
@@ -104,7 +107,7 @@ void NetlinkSocket::run(const NetlinkBatch& batch) const {
   if (batch.empty()) return;
   send(batch);
   // The kernel has done all of it by now, and its answers are in the socket.
-  std::vector<char> buffer(kReceiveSize);
+  ReceiveBuffer buffer;
   std::string first_error;
   int first_errno = 0;
   while (ssize_t size = receive(socket_.get(), buffer, MSG_DONTWAIT)) {
@@ -129,7 +132,7 @@ void NetlinkSocket::run(const NetlinkBatch& batch) const {
 void NetlinkSocket::query(const NetlinkBatch& batch, const std::function<void(const nlmsghdr*)>& answer) const {
   send(batch);
   const std::string& what = batch.requests_.front().what;
-  std::vector<char> buffer(kReceiveSize);
+  ReceiveBuffer buffer;
   for (;;) {
     int left = static_cast<int>(receive(socket_.get(), buffer, 0));
     for (auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data()); mnl_nlmsg_ok(message, left);

@@ -24,7 +24,7 @@ namespace {
 
 // A netlink attribute holds 64 KiB; an element is at most about 140 bytes.
 constexpr std::size_t kElementsPerMessage = 256;
-constexpr std::size_t kElementsLimit = 64 * 1024;
+constexpr std::size_t kElementLimit = 200;
 
 template <typename T, void (*Free)(const T*)>
 using Owned = std::unique_ptr<T, decltype(Free)>;
@@ -245,8 +245,8 @@ void NftBatch::change_elements(const std::string& table, const std::string& set,
       const Bytes data = elements[i].data->bytes();
       nftnl_set_elem_set(element, NFTNL_SET_ELEM_DATA, data.data(), static_cast<std::uint32_t>(data.size()));
     }
-    nftnl_set_elems_nlmsg_build_payload(start_message(batch_, type, flags, NFPROTO_INET, kElementsLimit),
-                                        object.get());
+    const std::size_t limit = 256 + (end - start) * kElementLimit;
+    nftnl_set_elems_nlmsg_build_payload(start_message(batch_, type, flags, NFPROTO_INET, limit), object.get());
     batch_.finish(what + set);
   }
 }

@@ -44,8 +44,8 @@ DatagramRelay::DatagramRelay(NetworkPoller& poller, int socket, const SocketAddr
     : poller_(poller), socket_(socket), target_(target) {
   // On a host with many addresses the answer must come from the one that was asked.
   const int on = 1;
+  if (::setsockopt(socket_, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on) == 0) return;
   (void)::setsockopt(socket_, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
-  (void)::setsockopt(socket_, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
 }
 
 DatagramRelay::~DatagramRelay() {

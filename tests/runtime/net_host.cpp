@@ -71,6 +71,13 @@ NetworkRequest NetHost::request(const std::string& id, const std::string& name) 
   return request;
 }
 
+NetworkSubnet NetHost::make_subnet_for_test() {
+  NetworkSubnet subnet;
+  subnet.prefix = IpPrefix::parse("10.5.0.0/24");
+  subnet.gateway = IpAddress::parse("10.5.0.1");
+  return subnet;
+}
+
 std::string NetHost::shell(const std::string& command) {
   Command shell;
   shell.argv = {"/bin/sh", "-c", command};

@@ -35,6 +35,7 @@ class NetHost : public ::testing::Test {
   /// A neighbour machine on the wire eth0: host 10.99.0.1/24, neighbour 10.99.0.2/24. Returns its namespace.
   Fd add_neighbour();
 
+  static NetworkSubnet make_subnet_for_test();
   static std::string shell(const std::string& command);
   /// Interfaces, addresses, routes, rules and mounts, as text.
   std::string snapshot() const;

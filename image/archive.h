@@ -22,9 +22,10 @@ struct ImageToSave {
 };
 
 /// Writes images with all that is here of them, or of one platform alone. Layers that were built here are written as
-/// their canonical tars. Throws NotFound, naming what is absent.
-void save_images(Store& store, const std::vector<ImageToSave>& images, const std::optional<Platform>& platform,
-                 ByteSink& sink);
+/// their canonical tars. An index of which children are absent is not written: the one child that is here, or an index
+/// of those that are, takes its place. Returns what was written for each image. Throws NotFound, naming what is absent.
+std::vector<Descriptor> save_images(Store& store, const std::vector<ImageToSave>& images,
+                                    const std::optional<Platform>& platform, ByteSink& sink);
 
 struct LoadedImage {
   /// Empty: the archive gives no name.
@@ -38,7 +39,8 @@ struct LoadedImage {
 /// names the images. Throws Invalid or Corrupt; then nothing is named.
 std::vector<LoadedImage> load_images(Store& store, ByteSource& source, const std::optional<Platform>& platform = {});
 
-/// An image of one layer from a tar of a root filesystem (any compression); `config` gives the rest. Not named.
+/// An image of one layer from a tar of a root filesystem (any compression); `config` gives the rest. Kept as
+/// an image without a name.
 Descriptor import_rootfs(Store& store, ByteSource& source, ImageConfig config, std::string_view message);
 
 }  // namespace ctr

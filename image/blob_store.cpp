@@ -1,12 +1,11 @@
 #include "image/blob_store.h"
 
+#include <algorithm>
+#include <cerrno>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
 #include <utility>
 
 #include "base/error.h"
@@ -54,7 +53,9 @@ bool is_same_file(int file, const fs::path& path) {
   return opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
-std::string object_name(const Digest& digest) { return "blobs/sha256/" + digest.hex(); }
+std::string object_name(const Digest& digest) {
+  return "blobs/sha256/" + digest.hex();
+}
 
 [[noreturn]] void throw_not_found(const Digest& digest) {
   throw Error(ErrorKind::NotFound, "blob " + digest.str() + " is not in the store");
@@ -79,7 +80,13 @@ BlobWriter::~BlobWriter() {
   if (state_ && !state_->is_published && !state_->expected) ::unlink(state_->partial.c_str());
 }
 
-std::uint64_t BlobWriter::offset() const noexcept { return state_->hasher.size(); }
+std::uint64_t BlobWriter::offset() const noexcept {
+  return state_->hasher.size();
+}
+
+Digest BlobWriter::digest() const {
+  return state_->hasher.digest();
+}
 
 std::unique_ptr<ByteSource> BlobWriter::resumed_bytes() const {
   return std::make_unique<PrefixSource>(duplicate(state_->file.get()), offset());
@@ -94,6 +101,11 @@ void BlobWriter::restart() {
   check(::ftruncate(state_->file.get(), 0), "truncate", state_->partial);
   check(::lseek(state_->file.get(), 0, SEEK_SET), "seek", state_->partial);
   state_->hasher = Hasher();
+}
+
+void BlobWriter::discard() && {
+  ::unlink(state_->partial.c_str());
+  state_.reset();
 }
 
 Descriptor BlobWriter::commit(std::string_view media_type, std::optional<std::uint64_t> expected_size) && {
@@ -125,9 +137,13 @@ BlobStore::BlobStore(const fs::path& root, UnsyncedMarkers markers) : root_(root
   make_directories(root_ / "ingest", 0700);
 }
 
-fs::path BlobStore::path(const Digest& digest) const { return root_ / object_name(digest); }
+fs::path BlobStore::path(const Digest& digest) const {
+  return root_ / object_name(digest);
+}
 
-bool BlobStore::has(const Digest& digest) const { return path_exists(path(digest)); }
+bool BlobStore::has(const Digest& digest) const {
+  return path_exists(path(digest));
+}
 
 std::optional<std::uint64_t> BlobStore::find_size(const Digest& digest) const {
   struct stat info = {};
@@ -139,7 +155,9 @@ std::optional<std::uint64_t> BlobStore::find_size(const Digest& digest) const {
   return static_cast<std::uint64_t>(info.st_size);
 }
 
-std::optional<Fd> BlobStore::find(const Digest& digest) const { return find_at(AT_FDCWD, path(digest), O_RDONLY); }
+std::optional<Fd> BlobStore::find(const Digest& digest) const {
+  return find_at(AT_FDCWD, path(digest), O_RDONLY);
+}
 
 Fd BlobStore::open(const Digest& digest) const {
   std::optional<Fd> file = find(digest);
@@ -168,8 +186,8 @@ std::optional<BlobWriter> BlobStore::ingest(const Digest& expected) const {
     Fd file = open_file(partial, O_RDWR | O_CREAT, 0644);
     lock_file(file.get(), partial);
     if (!is_same_file(file.get(), partial)) continue;
-    auto state = std::make_unique<BlobWriter::State>(
-        BlobWriter::State{root_, markers_, partial, expected, std::move(file)});
+    auto state =
+        std::make_unique<BlobWriter::State>(BlobWriter::State{root_, markers_, partial, expected, std::move(file)});
     if (has(expected)) {
       ::unlink(partial.c_str());
       return std::nullopt;
@@ -185,8 +203,8 @@ BlobWriter BlobStore::ingest() const {
   const fs::path partial = root_ / "ingest" / ("new-" + random_hex(16));
   Fd file = open_file(partial, O_RDWR | O_CREAT | O_EXCL, 0644);
   lock_file(file.get(), partial);
-  return BlobWriter(std::make_unique<BlobWriter::State>(
-      BlobWriter::State{root_, markers_, partial, std::nullopt, std::move(file)}));
+  return BlobWriter(
+      std::make_unique<BlobWriter::State>(BlobWriter::State{root_, markers_, partial, std::nullopt, std::move(file)}));
 }
 
 std::vector<Digest> BlobStore::list() const {
@@ -197,7 +215,9 @@ std::vector<Digest> BlobStore::list() const {
   return result;
 }
 
-void BlobStore::remove(const Digest& digest, const fs::path& trash) const { move_to_trash(path(digest), trash); }
+void BlobStore::remove(const Digest& digest, const fs::path& trash) const {
+  move_to_trash(path(digest), trash);
+}
 
 std::uint64_t BlobStore::drop_idle_partials() const {
   std::uint64_t bytes = 0;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -24,16 +25,23 @@ namespace ctr {
 class BlobWriter final : public ByteSink {
  public:
   BlobWriter(BlobWriter&&) noexcept;
-  BlobWriter& operator=(BlobWriter&&) = delete;
+  BlobWriter& operator=(BlobWriter&& other) noexcept {
+    std::swap(state_, other.state_);
+    return *this;
+  }
   ~BlobWriter() override;
 
   /// How many bytes are there already; a resumed download asks for the rest.
   std::uint64_t offset() const noexcept;
+  /// Of the bytes that are there.
+  Digest digest() const;
   /// The bytes that a resumed partial file has, from its start.
   std::unique_ptr<ByteSource> resumed_bytes() const;
   void write(Bytes bytes) override;
   /// Forgets all bytes, for a server that can't resume.
   void restart();
+  /// Gives up and removes the partial file, even of a blob whose digest was known.
+  void discard() &&;
 
   /// Verifies the digest (and `expected_size`), then publishes. Throws Corrupt, and removes the partial file, if the
   /// content is not what was expected.

@@ -1,11 +1,13 @@
 // Compression of layers. What comes in is recognised by its first bytes, whatever its media type says. What goes out is
 // gzip in independent 1 MiB members (every gzip reader accepts that; members are made in parallel) by libdeflate, whose
-// output does not depend on the processor, or zstd. The same encoder name gives the same bytes.
+// output does not depend on the processor, or zstd in independent 4 MiB frames. The same encoder name gives the same
+// bytes.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/bytes.h"
 #include "image/media_types.h"
@@ -36,5 +38,7 @@ std::unique_ptr<Compressor> make_compressor(CompressionChoice choice, ByteSink& 
 
 /// "libdeflate-members-1:6": what makes the bytes; a name is never reused for other bytes.
 std::string encoder_name(CompressionChoice choice);
+/// The choice that makes what an encoder of that name made; nothing if this build has another encoder.
+std::optional<CompressionChoice> choice_of_encoder(std::string_view name);
 
 }  // namespace ctr

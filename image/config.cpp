@@ -9,7 +9,8 @@ namespace ctr {
 
 namespace {
 
-// Go writes the keys of these documents as given; old Docker versions wrote "Env": null and such, which counts as absent.
+// Go writes the keys of these documents as given; old Docker versions wrote "Env": null and such, which counts as
+// absent.
 std::set<std::string> key_set(const Json& json, std::string_view key) {
   std::set<std::string> result;
   const Json* member = json.find(key);
@@ -62,10 +63,10 @@ void append_members(Json& json, const Json& members) {
 }
 
 constexpr std::array<std::string_view, 13> kDefaultsMembers{
-    "User",   "ExposedPorts", "Env",         "Entrypoint", "Cmd",     "Volumes", "WorkingDir",
+    "User",   "ExposedPorts", "Env",         "Entrypoint", "Cmd",     "Volumes",    "WorkingDir",
     "Labels", "StopSignal",   "Healthcheck", "Shell",      "OnBuild", "ArgsEscaped"};
-constexpr std::array<std::string_view, 10> kConfigMembers{"created", "author",      "architecture", "os",      "variant",
-                                                         "config",  "os.version",  "os.features",  "rootfs",  "history"};
+constexpr std::array<std::string_view, 10> kConfigMembers{"created", "author",     "architecture", "os",     "variant",
+                                                          "config",  "os.version", "os.features",  "rootfs", "history"};
 
 void read_rootfs(const Json& json, ImageConfig& config) {
   const Json* rootfs = json.find("rootfs");
@@ -94,7 +95,7 @@ Json to_json(const Healthcheck& healthcheck) {
 Healthcheck healthcheck_from_json(const Json& json) {
   const auto duration = [&](std::string_view key) { return std::chrono::nanoseconds(json.int_or(key)); };
   const std::int64_t retries = std::clamp<std::int64_t>(json.int_or("Retries"), 0, 1'000'000);
-  return {json.strings("Test"), duration("Interval"),      duration("Timeout"),
+  return {json.strings("Test"),    duration("Interval"),      duration("Timeout"),
           duration("StartPeriod"), duration("StartInterval"), static_cast<int>(retries)};
 }
 
@@ -178,8 +179,7 @@ Digest chain_id(const Digest& parent_chain, const Digest& diff_id) {
 std::vector<Digest> chain_ids(const std::vector<Digest>& diff_ids) {
   std::vector<Digest> result;
   result.reserve(diff_ids.size());
-  for (const Digest& diff_id : diff_ids)
-    result.push_back(result.empty() ? diff_id : chain_id(result.back(), diff_id));
+  for (const Digest& diff_id : diff_ids) result.push_back(result.empty() ? diff_id : chain_id(result.back(), diff_id));
   return result;
 }
 

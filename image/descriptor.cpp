@@ -24,9 +24,8 @@ Descriptor descriptor_from_json(const Json& json, std::string_view what) {
 }
 
 Json to_json(const Descriptor& descriptor) {
-  Json json = Json::object({{"mediaType", descriptor.media_type},
-                            {"digest", descriptor.digest.str()},
-                            {"size", descriptor.size}});
+  Json json = Json::object(
+      {{"mediaType", descriptor.media_type}, {"digest", descriptor.digest.str()}, {"size", descriptor.size}});
   if (!descriptor.urls.empty()) json["urls"] = descriptor.urls;
   if (!descriptor.annotations.empty()) json["annotations"] = descriptor.annotations;
   if (descriptor.platform) json["platform"] = to_json(*descriptor.platform);

@@ -16,7 +16,9 @@ int hex_value(char c) {
   return -1;
 }
 
-EVP_MD_CTX* context_of(void* context) { return static_cast<EVP_MD_CTX*>(context); }
+EVP_MD_CTX* context_of(void* context) {
+  return static_cast<EVP_MD_CTX*>(context);
+}
 
 [[noreturn]] void throw_crypto(const char* what) {
   throw Error(ErrorKind::System, std::string("sha256: ") + what + " failed in libcrypto");
@@ -67,9 +69,13 @@ std::string Digest::hex() const {
   return result;
 }
 
-std::string Digest::str() const { return std::string(kPrefix) + hex(); }
+std::string Digest::str() const {
+  return std::string(kPrefix) + hex();
+}
 
-void Hasher::Free::operator()(void* context) const noexcept { EVP_MD_CTX_free(context_of(context)); }
+void Hasher::Free::operator()(void* context) const noexcept {
+  EVP_MD_CTX_free(context_of(context));
+}
 
 Hasher::Hasher() : context_(EVP_MD_CTX_new()) {
   if (!context_ || EVP_DigestInit_ex(context_of(context_.get()), EVP_sha256(), nullptr) != 1) throw_crypto("init");

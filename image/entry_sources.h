@@ -12,7 +12,12 @@
 
 namespace ctr {
 
-enum class TreeKind { Plain, OverlayUpper };
+enum class TreeKind {
+  Plain,
+  OverlayUpper,
+  /// An upper that becomes a layer: overlay's attributes other than opaque marks are removed on the way.
+  AdoptedUpper,
+};
 
 /// Walks a tree that nobody changes meanwhile, never following links and never leaving its file system's root. Sockets
 /// are left out.

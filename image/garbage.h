@@ -18,6 +18,8 @@ struct GarbageRoots {
   std::vector<Descriptor> images;
   /// Blobs or layers (diff ids).
   std::vector<Digest> digests;
+  /// Root filesystems in use: their layers, lowest first.
+  std::vector<std::vector<Digest>> stacks;
   std::vector<std::string> snapshots;
 };
 

@@ -17,6 +17,7 @@ namespace ctr {
 
 class Store;
 class BlobStore;
+class Pin;
 
 struct Layer {
   /// As the manifest lists it: compressed if it was pulled, the canonical tar if it was built here.
@@ -61,8 +62,8 @@ struct ResolvedImage {
 /// by a unique prefix of one. Nothing if there is none; throws Invalid when a prefix fits several images.
 std::optional<ResolvedImage> resolve_image(const Store& store, std::string_view text);
 
-/// The descriptor of a new image: writes config and manifest blobs (not synced, not named).
-Descriptor write_image(const BlobStore& blobs, const ImageConfig& config, const std::vector<Descriptor>& layers,
+/// The descriptor of a new image: pins and writes config and manifest blobs (not synced, not named).
+Descriptor write_image(const Store& store, Pin& pin, const ImageConfig& config, const std::vector<Descriptor>& layers,
                        const Annotations& annotations = {}, std::string_view manifest_type = media_type::kOciManifest);
 
 /// The descriptor of a canonical tar that is not compressed, for the manifest of an image that was built here.

@@ -1,12 +1,11 @@
 #include "image/image_store.h"
 
-#include <dirent.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
+#include <dirent.h>
 #include <functional>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <utility>
 
 #include "base/error.h"
@@ -71,7 +70,9 @@ bool remove_record(const fs::path& path, const fs::path& top) {
   return true;
 }
 
-fs::path repository_path(const fs::path& top, const Reference& name) { return top / name.host() / name.repository(); }
+fs::path repository_path(const fs::path& top, const Reference& name) {
+  return top / name.host() / name.repository();
+}
 
 fs::path name_path(const fs::path& top, const Reference& name) {
   const fs::path directory = repository_path(top, name);
@@ -81,7 +82,9 @@ fs::path name_path(const fs::path& top, const Reference& name) {
   return directory / (kTagMark + name.tag());
 }
 
-fs::path untagged_path(const fs::path& top, const Digest& target) { return top / (kDigestMark + target.hex()); }
+fs::path untagged_path(const fs::path& top, const Digest& target) {
+  return top / (kDigestMark + target.hex());
+}
 
 bool is_record_name(const std::string& name, char mark) {
   return name.size() > 1 && name[0] == mark && !name.ends_with(".tmp");
@@ -110,7 +113,9 @@ void visit_all(const fs::path& top, const Visit& visit) {
 
 }  // namespace
 
-ImageStore::ImageStore(fs::path root) : root_(std::move(root) / "images") { make_directories(root_); }
+ImageStore::ImageStore(fs::path root) : root_(std::move(root) / "images") {
+  make_directories(root_);
+}
 
 std::optional<Descriptor> ImageStore::find(const Reference& name) const {
   std::optional<Record> record = find_record(name_path(root_, name));
@@ -136,7 +141,9 @@ void ImageStore::set_untagged(const Descriptor& target) const {
   write_record(untagged_path(root_, target.digest), {target, std::nullopt});
 }
 
-bool ImageStore::remove(const Reference& name) const { return remove_record(name_path(root_, name), root_); }
+bool ImageStore::remove(const Reference& name) const {
+  return remove_record(name_path(root_, name), root_);
+}
 
 bool ImageStore::remove_untagged(const Digest& target) const {
   return remove_record(untagged_path(root_, target), root_);
@@ -179,8 +186,8 @@ std::vector<RepoDigest> ImageStore::repo_digests() const {
     const std::optional<Digest> digest = Digest::from_hex(std::string_view(file).substr(1));
     const std::optional<Record> record = digest ? find_record(path) : std::nullopt;
     if (!record) return;
-    result.push_back({repository.with_digest(*digest), record->descriptor,
-                      record->local.value_or(record->descriptor.digest)});
+    result.push_back(
+        {repository.with_digest(*digest), record->descriptor, record->local.value_or(record->descriptor.digest)});
   });
   return result;
 }
@@ -191,6 +198,8 @@ std::vector<RepoDigest> ImageStore::repo_digests_of(const Digest& local) const {
   return result;
 }
 
-bool ImageStore::forget_repo_digest(const Reference& name) const { return remove(name); }
+bool ImageStore::forget_repo_digest(const Reference& name) const {
+  return remove(name);
+}
 
 }  // namespace ctr

@@ -6,12 +6,10 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string_view>
 
 #include "base/bytes.h"
-#include "base/fd.h"
-#include "image/compression.h"
 #include "image/descriptor.h"
+#include "image/layer_blob.h"
 #include "image/layer_store.h"
 
 namespace ctr {
@@ -49,21 +47,5 @@ LayerInfo unpack_blob(Store& store, const Descriptor& blob, const Digest& diff_i
 
 /// Whether a pull need not fetch this layer: the tree is there, and the blob is, or can be made again byte for byte.
 bool has_layer(const Store& store, const Descriptor& blob, const Digest& diff_id);
-
-/// A layer's blob as a registry or an archive wants it. Owns an open file of exactly blob.size bytes.
-struct LayerBlob {
-  Descriptor blob;
-  Fd file;
-};
-
-/// The layer's bytes for sending. A kept blob is taken as it is whatever `choice` says, unless it is uncompressed and
-/// `choice` is not; else the canonical tar is made again, compressed, and its digest remembered. `manifest_type` says
-/// which family of media types to use.
-LayerBlob open_layer_blob(Store& store, const Descriptor& blob, const Digest& diff_id, CompressionChoice choice,
-                          std::string_view manifest_type);
-
-/// What open_layer_blob would give, if that is known without making it: lets a push ask the registry first.
-std::optional<Descriptor> known_layer_blob(const Store& store, const Descriptor& blob, const Digest& diff_id,
-                                           CompressionChoice choice, std::string_view manifest_type);
 
 }  // namespace ctr

@@ -41,7 +41,7 @@ struct LayerInfo {
   /// Bytes of all files.
   std::uint64_t content_size = 0;
   /// Parent directories that the tar left out (paths as in Entry; "" is the root).
-  std::vector<std::string> implied;
+  std::vector<std::string> implied = {};
 };
 
 /// A layer's compressed bytes as they were once made, so that a later push knows their digest without making them.
@@ -62,7 +62,8 @@ class LayerWriter {
   /// Publishes. If the layer is there already, this one is dropped. Throws Invalid for a layer that can't be stored.
   virtual LayerInfo commit(const LayerIdentity& identity) = 0;
   /// Publishes under the digest of the canonical tar, for which everything is read back: for entries that came in no
-  /// particular order (ADD of a tar, import). Parents that were missing count as given.
+  /// particular order (ADD of a tar, import). Missing parents stay missing in the canonical tar: other tools would
+  /// make them as root's 0755, so give each parent with the attributes that it has below.
   virtual LayerInfo commit_canonical() = 0;
 };
 

@@ -6,7 +6,9 @@ namespace ctr {
 
 namespace {
 
-[[noreturn]] void throw_invalid(const std::string& sentence) { throw Error(ErrorKind::Invalid, sentence); }
+[[noreturn]] void throw_invalid(const std::string& sentence) {
+  throw Error(ErrorKind::Invalid, sentence);
+}
 
 constexpr std::size_t kChildLimit = 10'000;
 constexpr std::string_view kSchema1 = "application/vnd.docker.distribution.manifest.v1+json";
@@ -52,7 +54,8 @@ Index index_from_json(const Json& json, std::string media_type) {
 // The type of a document: what was announced, what it says itself, or else what it looks like.
 std::string type_of(const Json& json, std::string_view announced) {
   if (announced == kSchema1 || announced == kSchema1Signed || json.int_or("schemaVersion", 2) == 1)
-    throw_invalid("manifest of Docker's schema 1, which is no longer supported: push the image again with a newer tool");
+    throw_invalid(
+        "manifest of Docker's schema 1, which is no longer supported: push the image again with a newer tool");
   const std::string own = json.string_or("mediaType");
   const bool is_announced = is_index_type(announced) || is_manifest_type(announced);
   if (is_announced && !own.empty() && own != announced)

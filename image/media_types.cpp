@@ -35,17 +35,27 @@ const LayerType* find_layer_type(std::string_view name) {
 
 }  // namespace
 
-bool is_index_type(std::string_view name) { return name == kOciIndex || name == kDockerIndex; }
-bool is_manifest_type(std::string_view name) { return name == kOciManifest || name == kDockerManifest; }
-bool is_config_type(std::string_view name) { return name == kOciConfig || name == kDockerConfig; }
-bool is_layer_type(std::string_view name) { return find_layer_type(name) != nullptr; }
+bool is_index_type(std::string_view name) {
+  return name == kOciIndex || name == kDockerIndex;
+}
+bool is_manifest_type(std::string_view name) {
+  return name == kOciManifest || name == kDockerManifest;
+}
+bool is_config_type(std::string_view name) {
+  return name == kOciConfig || name == kDockerConfig;
+}
+bool is_layer_type(std::string_view name) {
+  return find_layer_type(name) != nullptr;
+}
 
 bool is_foreign_layer_type(std::string_view name) {
   const LayerType* type = find_layer_type(name);
   return type && type->is_foreign;
 }
 
-bool is_docker_type(std::string_view name) { return name.starts_with("application/vnd.docker."); }
+bool is_docker_type(std::string_view name) {
+  return name.starts_with("application/vnd.docker.");
+}
 
 Compression compression_of(std::string_view name) {
   const LayerType* type = find_layer_type(name);

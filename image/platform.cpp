@@ -1,10 +1,9 @@
 #include "image/platform.h"
 
-#include <sys/utsname.h>
-
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <sys/utsname.h>
 #include <utility>
 
 #include "base/error.h"
@@ -21,17 +20,19 @@ struct Spelling {
 
 // What uname, Debian and people write for an architecture.
 constexpr std::array kSpellings{
-    Spelling{"x86_64", "amd64", ""},     Spelling{"x86-64", "amd64", ""},    Spelling{"aarch64", "arm64", ""},
-    Spelling{"armhf", "arm", "v7"},      Spelling{"armel", "arm", "v6"},     Spelling{"armv7l", "arm", "v7"},
-    Spelling{"armv6l", "arm", "v6"},     Spelling{"armv5l", "arm", "v5"},    Spelling{"armv8l", "arm", "v7"},
-    Spelling{"i386", "386", ""},         Spelling{"i486", "386", ""},        Spelling{"i586", "386", ""},
-    Spelling{"i686", "386", ""},         Spelling{"ppc64el", "ppc64le", ""}, Spelling{"mips64el", "mips64le", ""},
-    Spelling{"loongarch64", "loong64", ""},
+    Spelling{"x86_64", "amd64", ""},      Spelling{"x86-64", "amd64", ""},
+    Spelling{"aarch64", "arm64", ""},     Spelling{"armhf", "arm", "v7"},
+    Spelling{"armel", "arm", "v6"},       Spelling{"armv7l", "arm", "v7"},
+    Spelling{"armv6l", "arm", "v6"},      Spelling{"armv5l", "arm", "v5"},
+    Spelling{"armv8l", "arm", "v7"},      Spelling{"i386", "386", ""},
+    Spelling{"i486", "386", ""},          Spelling{"i586", "386", ""},
+    Spelling{"i686", "386", ""},          Spelling{"ppc64el", "ppc64le", ""},
+    Spelling{"mips64el", "mips64le", ""}, Spelling{"loongarch64", "loong64", ""},
 };
 
-constexpr std::array<std::string_view, 14> kArchitectures{
-    "386",    "amd64",    "arm",   "arm64",   "loong64", "mips",  "mips64",
-    "mips64le", "mipsle", "ppc64", "ppc64le", "riscv64", "s390x", "wasm"};
+constexpr std::array<std::string_view, 14> kArchitectures{"386",     "amd64",   "arm",      "arm64",  "loong64",
+                                                          "mips",    "mips64",  "mips64le", "mipsle", "ppc64",
+                                                          "ppc64le", "riscv64", "s390x",    "wasm"};
 constexpr std::array<std::string_view, 9> kSystems{"linux",   "windows", "darwin", "freebsd", "netbsd",
                                                    "openbsd", "solaris", "wasip1", "android"};
 
@@ -57,12 +58,13 @@ std::vector<std::string> split_slashes(std::string_view text) {
 }
 
 bool is_component(std::string_view part) {
-  return !part.empty() && part.size() <= 64 && std::ranges::all_of(part, [](unsigned char c) {
-    return std::isalnum(c) || c == '_' || c == '-' || c == '.';
-  });
+  return !part.empty() && part.size() <= 64 &&
+         std::ranges::all_of(part, [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-' || c == '.'; });
 }
 
-std::string_view system_alias(std::string_view os) { return os == "macos" ? "darwin" : os; }
+std::string_view system_alias(std::string_view os) {
+  return os == "macos" ? "darwin" : os;
+}
 
 // The number behind the 'v' of a variant; 0 if it is none.
 int variant_number(std::string_view variant) {
@@ -83,8 +85,8 @@ int level_of(const Platform& platform) {
 // The levels of the x86-64 psABI.
 std::string amd64_variant() {
   __builtin_cpu_init();
-  const bool is_v2 = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("ssse3") &&
-                     __builtin_cpu_supports("popcnt");
+  const bool is_v2 =
+      __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("ssse3") && __builtin_cpu_supports("popcnt");
   const bool is_v3 = is_v2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
                      __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma");
   const bool is_v4 = is_v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -93,7 +95,9 @@ std::string amd64_variant() {
   return is_v4 ? "v4" : is_v3 ? "v3" : is_v2 ? "v2" : "";
 }
 #else
-std::string amd64_variant() { return ""; }
+std::string amd64_variant() {
+  return "";
+}
 #endif
 
 Platform detect_host() {
@@ -133,7 +137,8 @@ Platform normalised(Platform platform) {
 
 Platform parse_platform(std::string_view text) {
   const auto fail = [&](std::string_view why) -> Error {
-    return Error(ErrorKind::Invalid, "invalid platform \"" + std::string(text.substr(0, 100)) + "\": " + std::string(why));
+    return Error(ErrorKind::Invalid,
+                 "invalid platform \"" + std::string(text.substr(0, 100)) + "\": " + std::string(why));
   };
   const std::vector<std::string> parts = split_slashes(text);
   if (!std::ranges::all_of(parts, is_component)) throw fail("a part is empty or has a character that can't be there");

@@ -16,8 +16,12 @@ constexpr std::string_view kOfficial = "library/";
 constexpr std::size_t kNameLimit = 255;
 constexpr std::size_t kTextLimit = 1024;
 
-bool is_lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
-bool is_letter_or_digit(char c) { return is_lower_or_digit(c) || (c >= 'A' && c <= 'Z'); }
+bool is_lower_or_digit(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+bool is_letter_or_digit(char c) {
+  return is_lower_or_digit(c) || (c >= 'A' && c <= 'Z');
+}
 bool has_upper(std::string_view text) {
   return std::ranges::any_of(text, [](char c) { return c >= 'A' && c <= 'Z'; });
 }
@@ -92,9 +96,8 @@ bool is_host(std::string_view text) {
 std::pair<std::string, std::string> split_host(std::string_view name) {
   const std::size_t slash = name.find('/');
   const std::string_view first = name.substr(0, slash);
-  const bool is_host_part = slash != std::string_view::npos &&
-                            (first.find_first_of(".:") != std::string_view::npos || first == "localhost" ||
-                             has_upper(first));
+  const bool is_host_part = slash != std::string_view::npos && (first.find_first_of(".:") != std::string_view::npos ||
+                                                                first == "localhost" || has_upper(first));
   std::string host(is_host_part ? first : kDefaultHost);
   std::string repository(is_host_part ? name.substr(slash + 1) : name);
   if (host == kLegacyHost) host = kDefaultHost;
@@ -190,8 +193,8 @@ std::string Reference::str() const {
 std::string Reference::familiar_name() const {
   if (host_ != kDefaultHost) return name();
   const std::string_view repository = repository_;
-  const bool is_official = repository.starts_with(kOfficial) &&
-                           repository.find('/', kOfficial.size()) == std::string_view::npos;
+  const bool is_official =
+      repository.starts_with(kOfficial) && repository.find('/', kOfficial.size()) == std::string_view::npos;
   return std::string(is_official ? repository.substr(kOfficial.size()) : repository);
 }
 
@@ -206,8 +209,12 @@ Reference Reference::with_tag(std::string_view tag) const {
   return from_parts(host_, repository_, std::string(tag));
 }
 
-Reference Reference::with_digest(const Digest& digest) const { return from_parts(host_, repository_, {}, digest); }
+Reference Reference::with_digest(const Digest& digest) const {
+  return from_parts(host_, repository_, {}, digest);
+}
 
-Reference Reference::without_tag() const { return from_parts(host_, repository_, {}); }
+Reference Reference::without_tag() const {
+  return from_parts(host_, repository_, {});
+}
 
 }  // namespace ctr

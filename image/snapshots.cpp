@@ -1,10 +1,11 @@
 #include "image/snapshots.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <utility>
 
 #include "base/error.h"
@@ -14,15 +15,18 @@ namespace ctr {
 
 namespace {
 
+constexpr const char* kNewMarker = "new";
+
 bool is_snapshot_id(std::string_view id) {
-  return !id.empty() && id.size() <= 200 && id[0] != '.' && std::ranges::all_of(id, [](unsigned char c) {
-    return std::isalnum(c) || c == '-' || c == '_' || c == '.';
-  });
+  return !id.empty() && id.size() <= 200 && id[0] != '.' &&
+         std::ranges::all_of(id, [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; });
 }
 
 }  // namespace
 
-Snapshots::Snapshots(fs::path root) : directory_(std::move(root) / "snapshots") { make_directories(directory_, 0700); }
+Snapshots::Snapshots(fs::path root) : directory_(std::move(root) / "snapshots") {
+  make_directories(directory_, 0700);
+}
 
 fs::path Snapshots::path(std::string_view id) const {
   if (!is_snapshot_id(id)) throw Error(ErrorKind::Invalid, "invalid snapshot id: " + std::string(id));
@@ -37,13 +41,27 @@ void Snapshots::create(std::string_view id) const {
   }
   check(::mkdir(upper(id).c_str(), 0755), "create", upper(id));
   check(::mkdir(work(id).c_str(), 0700), "create", work(id));
+  const Fd marker = open_file(directory / kNewMarker, O_WRONLY | O_CREAT, 0600);
 }
 
-bool Snapshots::has(std::string_view id) const { return path_exists(path(id)); }
+bool Snapshots::take_newness(std::string_view id) const {
+  const fs::path marker = path(id) / kNewMarker;
+  if (::unlink(marker.c_str()) == 0) return true;
+  if (errno != ENOENT) throw_errno(errno, "remove", marker.native());
+  return false;
+}
 
-void Snapshots::remove(std::string_view id) const { remove_tree(path(id)); }
+bool Snapshots::has(std::string_view id) const {
+  return path_exists(path(id));
+}
 
-void Snapshots::discard(std::string_view id, const fs::path& trash) const { move_to_trash(path(id), trash); }
+void Snapshots::remove(std::string_view id) const {
+  remove_tree(path(id));
+}
+
+void Snapshots::discard(std::string_view id, const fs::path& trash) const {
+  move_to_trash(path(id), trash);
+}
 
 std::vector<std::string> Snapshots::list() const {
   std::vector<std::string> names = list_directory(directory_);

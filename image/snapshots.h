@@ -19,6 +19,8 @@ class Snapshots {
   fs::path path(std::string_view id) const;
   fs::path upper(std::string_view id) const { return path(id) / "upper"; }
   fs::path work(std::string_view id) const { return path(id) / "work"; }
+  /// Whether this is the first call since `create`: who plans the first mount gives the root directory its attributes.
+  bool take_newness(std::string_view id) const;
   /// Removes it with everything in it; absence is fine. REQUIRES: not mounted.
   void remove(std::string_view id) const;
   /// Moves it into `trash`; absence is fine.

@@ -35,11 +35,14 @@ class Pin {
   void add(const std::vector<Digest>& digests);
   /// The same for a snapshot.
   void add_snapshot(std::string_view id);
+  /// The same for a root filesystem of these layers (lowest first), and for what plan_rootfs makes of them.
+  void add_stack(const std::vector<Digest>& diff_ids);
 
  private:
   friend class Store;
   struct State;
   explicit Pin(std::unique_ptr<State> state);
+  void add_lines(const std::string& lines);
   std::unique_ptr<State> state_;
 };
 
@@ -55,6 +58,7 @@ class Store {
   const ImageStore& images() const noexcept { return images_; }
   const LayerStore& layers() const noexcept { return layers_; }
   const Snapshots& snapshots() const noexcept { return snapshots_; }
+  const UnsyncedMarkers& markers() const noexcept { return markers_; }
 
   Pin pin() const;
   /// Makes every blob and layer durable that is published now. Call it before naming what can't be fetched again.

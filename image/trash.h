@@ -1,5 +1,5 @@
-// The trash: what is removed is renamed to there first, which is atomic and quick however large it is, and deleted later
-// by whoever has the time.
+// The trash: what is removed is renamed to there first, which is atomic and quick however large it is, and deleted
+// later by whoever has the time.
 #pragma once
 
 #include "base/file.h"

@@ -1,0 +1,135 @@
+#include "image/rootfs.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <map>
+#include <set>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "image/config.h"
+#include "image/layer_stack.h"
+#include "image/trash.h"
+
+namespace ctr {
+
+namespace {
+
+constexpr std::string_view kEmptyName = "parents-empty";
+
+bool has_same_attributes(const Entry& left, const Entry& right) {
+  return left.mode == right.mode && left.uid == right.uid && left.gid == right.gid && left.mtime == right.mtime &&
+         left.xattrs == right.xattrs;
+}
+
+void apply_attributes(const fs::path& directory, const Entry& entry) {
+  const bool is_root = ::geteuid() == 0;
+  if (::lchown(directory.c_str(), entry.uid, entry.gid) != 0 && is_root && errno != EPERM && errno != EINVAL)
+    throw_errno(errno, "set owner of", directory.native());
+  check(::chmod(directory.c_str(), entry.mode), "set mode of", directory);
+  for (const auto& [name, value] : entry.xattrs) {
+    if (::lsetxattr(directory.c_str(), name.c_str(), value.data(), value.size(), 0) != 0 && errno != ENOTSUP &&
+        errno != EPERM)
+      throw_errno(errno, "set attribute " + name + " of", directory.native());
+  }
+  const struct timespec time = {entry.mtime.seconds, entry.mtime.nanoseconds};
+  const struct timespec times[2] = {time, time};
+  check(::utimensat(AT_FDCWD, directory.c_str(), times, AT_SYMLINK_NOFOLLOW), "set times of", directory);
+}
+
+// The directories that must be shown otherwise than the layers have them, with all their parents.
+std::map<std::string, Entry> directories_to_mend(const LayerStack& stack) {
+  std::map<std::string, Entry> result;
+  for (const LayerStack::ImpliedDirectory& directory : stack.implied_directories()) {
+    if (directory.meant.path.empty() || has_same_attributes(directory.seen, directory.meant)) continue;
+    result.insert_or_assign(directory.meant.path, directory.meant);
+    for (std::string_view path = parent_path(directory.meant.path); !path.empty(); path = parent_path(path)) {
+      if (result.contains(std::string(path))) break;
+      if (const auto entry = stack.find(path)) result.emplace(path, *entry);
+    }
+  }
+  return result;
+}
+
+// Publishes a directory with these directories in it under layers/<name>; just a marker when there are none.
+void publish_parents(const Store& store, std::string_view name, const std::map<std::string, Entry>& directories,
+                     const Entry& root) {
+  const fs::path target = store.layers().directory() / name;
+  const fs::path made = store.layers().directory() / (".new-" + random_hex(12));
+  check(::mkdir(made.c_str(), 0755), "create", made);
+  const Fd lock = open_directory(made);  // tells a prune that somebody works on it
+  check(::flock(lock.get(), LOCK_EX | LOCK_NB), "lock", made);
+  const fs::path tree = made / "fs";
+  if (!directories.empty() || name == kEmptyName) {
+    check(::mkdir(tree.c_str(), 0755), "create", tree);
+    for (const auto& [path, entry] : directories) check(::mkdir((tree / path).c_str(), 0700), "create", tree / path);
+    for (auto last = directories.rbegin(); last != directories.rend(); ++last)
+      apply_attributes(tree / last->first, last->second);
+    apply_attributes(tree, root);
+  }
+  store.markers().mark("layers/" + std::string(name));
+  if (::rename(made.c_str(), target.c_str()) == 0) return;
+  const int error = errno;
+  move_to_trash(made, store.trash_path());
+  if (error != EEXIST && error != ENOTEMPTY) throw_errno(error, "publish", target.native());
+}
+
+// The directory to put on top of the layers; nothing if they show what is meant.
+std::optional<fs::path> parents_on_top(const Store& store, const std::vector<Digest>& diff_ids) {
+  const std::string name =
+      diff_ids.empty() ? std::string(kEmptyName) : parents_directory_name(chain_ids(diff_ids).back());
+  const fs::path directory = store.layers().directory() / name;
+  if (!path_exists(directory)) {
+    const LayerStack stack(store.layers(), diff_ids);
+    const Entry root = stack.find("").value_or(Entry{"", EntryType::Directory, 0755});
+    publish_parents(store, name, directories_to_mend(stack), root);
+  }
+  const fs::path tree = directory / "fs";
+  return path_exists(tree) ? std::optional(tree) : std::nullopt;
+}
+
+bool may_need_parents(const Store& store, const std::vector<Digest>& diff_ids) {
+  if (diff_ids.size() < 2) return diff_ids.empty();
+  return std::ranges::any_of(diff_ids, [&](const Digest& diff_id) {
+    const std::vector<std::string> implied = store.layers().info(diff_id).implied;
+    return std::ranges::any_of(implied, [](const std::string& path) { return !path.empty(); });
+  });
+}
+
+}  // namespace
+
+std::string parents_directory_name(const Digest& chain_id) {
+  return "parents-" + chain_id.hex();
+}
+
+OverlayMount plan_rootfs(const Store& store, const std::vector<Digest>& diff_ids,
+                         const std::optional<std::string>& snapshot_id) {
+  OverlayMount overlay;
+  std::set<Digest> seen;
+  for (std::size_t i = diff_ids.size(); i-- > 0;) {
+    if (!store.layers().has(diff_ids[i]))
+      throw Error(ErrorKind::NotFound, "layer " + diff_ids[i].str() + " is not in the store");
+    // Overlay refuses a directory twice (ELOOP). The upper one shows everything that the lower one could.
+    if (seen.insert(diff_ids[i]).second) overlay.lowers.push_back(store.layers().tree_path(diff_ids[i]));
+  }
+  if (may_need_parents(store, diff_ids)) {
+    if (const auto top = parents_on_top(store, diff_ids)) overlay.lowers.insert(overlay.lowers.begin(), *top);
+  }
+  overlay.is_userxattr = overlay_xattrs_of_this_process() == OverlayXattrs::User;
+  if (snapshot_id) {
+    overlay.upper = store.snapshots().upper(*snapshot_id);
+    overlay.work = store.snapshots().work(*snapshot_id);
+    if (store.snapshots().take_newness(*snapshot_id)) {
+      const LayerStack stack(store.layers(), diff_ids);
+      if (const auto root = stack.find("")) apply_attributes(overlay.upper, *root);
+    }
+  }
+  return overlay;
+}
+
+}  // namespace ctr

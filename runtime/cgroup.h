@@ -116,6 +116,8 @@ class Cgroup {
   void add_process(pid_t pid) const;
   /// Directory by controller name ("memory"; "" is v2), for those who need a file of their own.
   std::optional<fs::path> directory_of(std::string_view controller) const;
+  /// Each v1 directory under the name that /sys/fs/cgroup gives its hierarchy ("cpu,cpuacct", "systemd").
+  std::vector<std::pair<std::string, fs::path>> v1_directories() const;
 
  private:
   struct Directory {

@@ -19,6 +19,8 @@ struct JoinOptions {
   int parent_death_signal = 0;
   int preserved_fds = 0;
   bool use_new_keyring = true;
+  /// The file to execute when it is not args[0]; empty otherwise.
+  fs::path program;
 };
 
 /// Starts `process` in the container whose first process is `pid`, and stops at the gate like start_sandbox.

@@ -63,8 +63,9 @@ struct SandboxOptions {
   RlimitPolicy rlimits = RlimitPolicy::ClampToOwn;
   /// Sent to the container when the starting thread ends; 0 for none.
   int parent_death_signal = 0;
-  /// A FIFO (O_PATH) as the start gate instead of Sandbox::start, for a creator that does not stay; -1 for none.
-  int start_fifo = -1;
+  /// For a creator that does not stay: FIFOs made in this directory are the gate instead of Sandbox::start, and
+  /// open_start_gate opens it from another process. Empty for none.
+  fs::path gate_directory;
   /// Descriptors from 3 on that the command inherits as they are.
   int preserved_fds = 0;
   bool use_pivot_root = true;
@@ -124,9 +125,11 @@ class Sandbox {
 Sandbox start_sandbox(const Spec& spec, RootSource root, const Stdio& stdio, const Cgroup* cgroup,
                       const SandboxOptions& options);
 
-/// Opens a gate made with SandboxOptions::start_fifo: returns when the command has been executed.
-/// Throws SandboxError when that failed, Invalid when nobody waits behind the FIFO.
-void open_start_fifo(const fs::path& fifo, pid_t waiting_pid);
+/// Opens the gate in that directory: returns when the command has been executed, and removes the gate.
+/// Throws SandboxError when that failed, Invalid when nobody waits behind it.
+void open_start_gate(const fs::path& directory);
+/// Whether somebody waits behind a gate in that directory: the container is created and not started.
+bool has_start_gate(const fs::path& directory);
 
 /// Runs the poststop hooks (after the container has been deleted) or other hooks by hand; failures are returned as one
 /// sentence each.

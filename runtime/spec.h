@@ -80,7 +80,7 @@ struct ProcessSpec {
   std::vector<std::string> args;
   std::vector<std::string> env;
   std::string cwd = "/";
-  /// Absent: all sets are empty for a user other than root, and what the runtime itself has for root.
+  /// Absent: none at all.
   std::optional<CapabilitySets> capabilities;
   std::vector<RlimitSpec> rlimits;
   bool no_new_privileges = false;

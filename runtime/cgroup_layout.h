@@ -1,0 +1,28 @@
+// Which control group hierarchies are mounted where. Read once per process.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "runtime/cgroup.h"
+
+namespace ctr {
+
+struct CgroupHierarchy {
+  /// "cpu,cpuacct", "name=systemd"; empty for v2.
+  std::string controllers;
+  fs::path mount_point;
+  bool is_unified = false;
+
+  bool has(std::string_view controller) const;
+};
+
+struct CgroupMounts {
+  CgroupLayout layout = CgroupLayout::None;
+  std::vector<CgroupHierarchy> hierarchies;
+};
+
+const CgroupMounts& cgroup_mounts();
+
+}  // namespace ctr

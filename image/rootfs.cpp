@@ -14,13 +14,14 @@
 #include "base/random.h"
 #include "image/config.h"
 #include "image/layer_stack.h"
+#include "image/layer_tree.h"
 #include "image/trash.h"
 
 namespace ctr {
 
 namespace {
 
-constexpr std::string_view kEmptyName = "parents-empty";
+constexpr std::string_view kEmptyName = "parents-empty-";
 
 bool has_same_attributes(const Entry& left, const Entry& right) {
   return left.mode == right.mode && left.uid == right.uid && left.gid == right.gid && left.mtime == right.mtime &&
@@ -56,22 +57,25 @@ std::map<std::string, Entry> directories_to_mend(const LayerStack& stack) {
   return result;
 }
 
-// Publishes a directory with these directories in it under layers/<name>; just a marker when there are none.
-void publish_parents(const Store& store, std::string_view name, const std::map<std::string, Entry>& directories,
+using Directories = std::map<std::string, Entry>;
+
+void make_tree(const fs::path& tree, const Directories& directories, const Entry& root) {
+  check(::mkdir(tree.c_str(), 0755), "create", tree);
+  for (const auto& [path, entry] : directories) check(::mkdir((tree / path).c_str(), 0700), "create", tree / path);
+  for (auto last = directories.rbegin(); last != directories.rend(); ++last)  // what is below a directory comes first
+    apply_attributes(tree / last->first, last->second);
+  apply_attributes(tree, root);
+}
+
+// Publishes a tree of these directories under layers/<name>; without any tree if there is nothing to mend.
+void publish_parents(const Store& store, std::string_view name, const std::optional<Directories>& directories,
                      const Entry& root) {
   const fs::path target = store.layers().directory() / name;
   const fs::path made = store.layers().directory() / (".new-" + random_hex(12));
   check(::mkdir(made.c_str(), 0755), "create", made);
   const Fd lock = open_directory(made);  // tells a prune that somebody works on it
   check(::flock(lock.get(), LOCK_EX | LOCK_NB), "lock", made);
-  const fs::path tree = made / "fs";
-  if (!directories.empty() || name == kEmptyName) {
-    check(::mkdir(tree.c_str(), 0755), "create", tree);
-    for (const auto& [path, entry] : directories) check(::mkdir((tree / path).c_str(), 0700), "create", tree / path);
-    for (auto last = directories.rbegin(); last != directories.rend(); ++last)
-      apply_attributes(tree / last->first, last->second);
-    apply_attributes(tree, root);
-  }
+  if (directories) make_tree(made / "fs", *directories, root);
   store.markers().mark("layers/" + std::string(name));
   if (::rename(made.c_str(), target.c_str()) == 0) return;
   const int error = errno;
@@ -79,26 +83,37 @@ void publish_parents(const Store& store, std::string_view name, const std::map<s
   if (error != EEXIST && error != ENOTEMPTY) throw_errno(error, "publish", target.native());
 }
 
+bool may_need_parents(const Store& store, const std::vector<Digest>& diff_ids) {
+  if (diff_ids.size() < 2) return false;
+  return std::ranges::any_of(diff_ids, [&](const Digest& diff_id) {
+    const std::vector<std::string> implied = store.layers().info(diff_id).implied;
+    return std::ranges::any_of(implied, [](const std::string& path) { return !path.empty(); });
+  });
+}
+
 // The directory to put on top of the layers; nothing if they show what is meant.
 std::optional<fs::path> parents_on_top(const Store& store, const std::vector<Digest>& diff_ids) {
-  const std::string name =
-      diff_ids.empty() ? std::string(kEmptyName) : parents_directory_name(chain_ids(diff_ids).back());
+  if (!may_need_parents(store, diff_ids)) return std::nullopt;
+  const std::string name = parents_directory_name(chain_ids(diff_ids).back());
   const fs::path directory = store.layers().directory() / name;
   if (!path_exists(directory)) {
     const LayerStack stack(store.layers(), diff_ids);
-    const Entry root = stack.find("").value_or(Entry{"", EntryType::Directory, 0755});
-    publish_parents(store, name, directories_to_mend(stack), root);
+    std::optional<Directories> mended = directories_to_mend(stack);
+    if (mended->empty()) mended.reset();
+    publish_parents(store, name, mended, stack.find("").value_or(implied_directory({})));
   }
   const fs::path tree = directory / "fs";
   return path_exists(tree) ? std::optional(tree) : std::nullopt;
 }
 
-bool may_need_parents(const Store& store, const std::vector<Digest>& diff_ids) {
-  if (diff_ids.size() < 2) return diff_ids.empty();
-  return std::ranges::any_of(diff_ids, [&](const Digest& diff_id) {
-    const std::vector<std::string> implied = store.layers().info(diff_id).implied;
-    return std::ranges::any_of(implied, [](const std::string& path) { return !path.empty(); });
-  });
+// Overlay wants a lower directory, and two different ones where there is no upper one.
+void add_empty_lowers(const Store& store, std::size_t wanted, OverlayMount& overlay) {
+  for (int number = 0; overlay.lowers.size() < wanted; ++number) {
+    const std::string name = std::string(kEmptyName) + std::to_string(number);
+    const fs::path directory = store.layers().directory() / name;
+    if (!path_exists(directory)) publish_parents(store, name, Directories(), implied_directory({}));
+    overlay.lowers.push_back(directory / "fs");
+  }
 }
 
 }  // namespace
@@ -117,9 +132,8 @@ OverlayMount plan_rootfs(const Store& store, const std::vector<Digest>& diff_ids
     // Overlay refuses a directory twice (ELOOP). The upper one shows everything that the lower one could.
     if (seen.insert(diff_ids[i]).second) overlay.lowers.push_back(store.layers().tree_path(diff_ids[i]));
   }
-  if (may_need_parents(store, diff_ids)) {
-    if (const auto top = parents_on_top(store, diff_ids)) overlay.lowers.insert(overlay.lowers.begin(), *top);
-  }
+  if (const auto top = parents_on_top(store, diff_ids)) overlay.lowers.insert(overlay.lowers.begin(), *top);
+  add_empty_lowers(store, snapshot_id ? 1 : 2, overlay);
   overlay.is_userxattr = overlay_xattrs_of_this_process() == OverlayXattrs::User;
   if (snapshot_id) {
     overlay.upper = store.snapshots().upper(*snapshot_id);

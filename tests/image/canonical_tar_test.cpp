@@ -1,7 +1,6 @@
 #include "image/canonical_tar.h"
 
 #include <gtest/gtest.h>
-
 #include <vector>
 
 #include "base/error.h"
@@ -63,7 +62,8 @@ std::vector<Listed> everything() {
   add(symlink);
   Entry late = make("z-late", EntryType::File, 0644);
   late.mtime.seconds = 8589934592;
-  late.xattrs = {{"security.capability", std::string("\1\0\0\2\0\0\0\0", 8)}, {"user.b", ""}, {"user.a", "line\nbreak=x"}};
+  late.xattrs = {
+      {"security.capability", std::string("\1\0\0\2\0\0\0\0", 8)}, {"user.b", ""}, {"user.a", "line\nbreak=x"}};
   add(late);
   add(make("\xc3\xbc\xff", EntryType::File, 0644), "");
   return list;
@@ -117,7 +117,8 @@ TEST(CanonicalTar, NanosecondsAndForeignAttributesDoNotShow) {
   Entry plain = make("f", EntryType::File, 0644);
   Entry decorated = plain;
   decorated.mtime.nanoseconds = 5;
-  decorated.xattrs = {{"security.selinux", "x"}, {"trusted.overlay.origin", "y"}, {"user.overlay.opaque", "y"}, {"user.a=b", "z"}};
+  decorated.xattrs = {
+      {"security.selinux", "x"}, {"trusted.overlay.origin", "y"}, {"user.overlay.opaque", "y"}, {"user.a=b", "z"}};
   EXPECT_EQ(written({{plain, ""}}), written({{decorated, ""}}));
 }
 

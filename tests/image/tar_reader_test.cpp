@@ -1,7 +1,6 @@
 #include "image/tar_reader.h"
 
 #include <gtest/gtest.h>
-
 #include <vector>
 
 #include "base/error.h"
@@ -55,9 +54,22 @@ TEST(TarReader, EmptyArchivesHaveNoEntries) {
 TEST(TarReader, PaxGivesLongNamesTimesIdsAndAttributes) {
   const std::string name = std::string(120, 'd') + "/" + std::string(200, 'f');
   TarBuilder tar;
-  tar.add({"short", '0', "x", {}, 0644, 0, 0, 0, 0, 0,
-           {{"path", name}, {"mtime", "-3.5"}, {"uid", "4000000000"}, {"SCHILY.xattr.user.note", "hi"},
-            {"SCHILY.xattr.security.capability", std::string("\1\0\0\2\0", 5)}, {"SCHILY.xattr.security.selinux", "label"}}});
+  tar.add({"short",
+           '0',
+           "x",
+           {},
+           0644,
+           0,
+           0,
+           0,
+           0,
+           0,
+           {{"path", name},
+            {"mtime", "-3.5"},
+            {"uid", "4000000000"},
+            {"SCHILY.xattr.user.note", "hi"},
+            {"SCHILY.xattr.security.capability", std::string("\1\0\0\2\0", 5)},
+            {"SCHILY.xattr.security.selinux", "label"}}});
   const Entry entry = only_entry(tar);
   EXPECT_EQ(entry.path, name);
   EXPECT_EQ(entry.uid, 4000000000u);

@@ -25,12 +25,8 @@ class TarBuilder {
 
   TarBuilder& add(const Member& member);
   TarBuilder& file(const std::string& name, const std::string& content) { return add({name, '0', content}); }
-  TarBuilder& directory(const std::string& name, unsigned mode = 0755) {
-    return add({name, '5', {}, {}, mode});
-  }
-  TarBuilder& symlink(const std::string& name, const std::string& target) {
-    return add({name, '2', {}, target, 0777});
-  }
+  TarBuilder& directory(const std::string& name, unsigned mode = 0755) { return add({name, '5', {}, {}, mode}); }
+  TarBuilder& symlink(const std::string& name, const std::string& target) { return add({name, '2', {}, target, 0777}); }
   TarBuilder& hard_link(const std::string& name, const std::string& target) { return add({name, '1', {}, target}); }
   TarBuilder& raw(const std::string& bytes) {
     bytes_ += bytes;

@@ -1,0 +1,52 @@
+#include "engine/configuration.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace ctr {
+namespace {
+
+std::string error_of(const std::string& text) {
+  Configuration configuration;
+  try {
+    apply_configuration(configuration, text, "config.json");
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(Configuration, ALaterFileWinsKeyByKey) {
+  Configuration configuration;
+  apply_configuration(configuration, R"({"log-driver": "local", "stop-timeout": 3})", "a");
+  apply_configuration(configuration, R"({"stop-timeout": 5})", "b");
+  EXPECT_EQ(configuration.log_driver, "local");
+  EXPECT_EQ(configuration.stop_timeout_seconds, 5);
+}
+
+TEST(Configuration, AnUnknownKeyIsRefusedByNameWithTheNearestOne) {
+  EXPECT_EQ(error_of(R"({"log-drivr": "local"})"),
+            "config.json: \"log-drivr\" is not a configuration key; did you mean \"log-driver\"?");
+}
+
+TEST(Configuration, AWrongValueNamesFileAndKey) {
+  EXPECT_NE(error_of(R"({"layer-format": "tar"})").find("config.json: \"layer-format\": "), std::string::npos);
+  EXPECT_NE(error_of(R"({"dns": "1.1.1.1"})").find("config.json: \"dns\": "), std::string::npos);
+  EXPECT_NE(error_of(R"({"cgroup-parent": "/a/../b"})"), "accepted");
+  EXPECT_NE(error_of("[]"), "accepted");
+}
+
+TEST(Configuration, DockersFormsOfLimitsAndPoolsAreTaken) {
+  Configuration configuration;
+  apply_configuration(configuration,
+                      R"({"default-ulimits": {"nofile": {"Name": "nofile", "Hard": 20, "Soft": 10}, "core": "0"},
+                          "default-address-pools": [{"base": "10.10.0.0/16", "size": 24}]})",
+                      "a");
+  EXPECT_EQ(configuration.default_ulimits.at("nofile"), "10:20");
+  EXPECT_EQ(configuration.default_ulimits.at("core"), "0");
+  EXPECT_EQ(configuration.address_pools, std::vector<std::string>{"10.10.0.0/16:24"});
+}
+
+}  // namespace
+}  // namespace ctr

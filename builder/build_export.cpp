@@ -107,7 +107,7 @@ class Exporter {
     const Digest id = Digest::of(config_text);
     pin_.add(id);
     const Descriptor written =
-        write_image(store_.blobs(), config, layer_descriptors(input.built.layers),
+        write_image(store_, pin_, config, layer_descriptors(input.built.layers),
                     annotations_for(annotations_, AnnotationPlace::Manifest, input.lowered.platform));
     pin_.add(written.digest);
     step.status({.text = "writing image " + id.str(), .is_done = true});

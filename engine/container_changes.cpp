@@ -185,17 +185,16 @@ std::string commit_container(Context& context, const CommitRequest& request) {
   if (!image) throw Error(ErrorKind::NotFound, "the container's image " + record.image_id + " is no longer in the store");
   Pin pin = context.store().pin();
   pin.add(image->image.diff_ids());
-  LayerInfo layer;
-  {
+  const LayerInfo layer = [&] {
     const PauseGuard pause(context, record, request.pause);
-    layer = write_changes(context, record);
-  }
+    return write_changes(context, record);
+  }();
   pin.add(layer.identity.diff_id);
   const ImageConfig config = committed_config(record, image->image.config, request, layer);
   std::vector<Descriptor> layers;
   for (const Layer& below : image->image.layers) layers.push_back(below.blob);
   layers.push_back(uncompressed_blob(layer.identity.diff_id, layer.identity.tar_size));
-  const Descriptor target = write_image(context.store().blobs(), config, layers);
+  const Descriptor target = write_image(context.store(), pin, config, layers);
   pin.add(target.digest);
   name_new_image(context, target, request.repository);
   const std::string id = Digest::of(serialise_image_config(config)).str();

@@ -35,9 +35,9 @@ void set_sysctls(const NetworkRecord& record, Rules rules) {
   // See network_rules.cpp for the guard that has to be there first.
   if (rules == Rules::Present) write_control_file(v4 / "conf" / record.bridge / "route_localnet", "1");
   const fs::path v6 = fs::path("/proc/sys/net/ipv6/conf") / record.bridge;
-  if (exists(v6 / "accept_ra")) write_control_file(v6 / "accept_ra", "0");
+  if (path_exists(v6 / "accept_ra")) write_control_file(v6 / "accept_ra", "0");
   if (record.ipv6) {
-    if (exists(v6 / "disable_ipv6")) write_control_file(v6 / "disable_ipv6", "0");
+    if (path_exists(v6 / "disable_ipv6")) write_control_file(v6 / "disable_ipv6", "0");
     enable_forwarding_v6();
   }
 }

@@ -130,7 +130,7 @@ ContainerNetwork container_network_from_json(const Json& json) {
 
 FileLock lock_member_record(const Paths& paths, const std::string& container_id) {
   const fs::path directory = member_directory(paths, container_id);
-  if (!exists(directory)) {
+  if (!path_exists(directory)) {
     throw Error(ErrorKind::NotFound, "container " + container_id.substr(0, 12) + " has no network");
   }
   return FileLock::acquire(directory / "record.lock", LockMode::Exclusive);

@@ -60,7 +60,7 @@ void remove_bridge_rules(const Paths& paths, const NetworkRecord& record) {
 
 void retire_network(const Paths& paths, const NetworkRecord& record) {
   const fs::path directory = network_directory(paths, record.name);
-  if (!exists(directory)) return;
+  if (!path_exists(directory)) return;
   remove_bridge(paths, NetworkLinks(), record.bridge);
   remove_bridge_rules(paths, record);
   remove_tree(directory);
@@ -106,7 +106,7 @@ void leave_network(const Paths& paths, const std::string& container_id, const st
 
 void give_back_network(const Paths& paths, const std::string& container_id) {
   const fs::path directory = member_directory(paths, container_id);
-  if (!exists(directory)) return;
+  if (!path_exists(directory)) return;
   if (const std::optional<ContainerNetwork> network = find_readable_network(paths, container_id)) {
     give_back_ports(paths, container_id, *network, network->ports);
   }
@@ -118,7 +118,7 @@ void give_back_network(const Paths& paths, const std::string& container_id) {
 }
 
 void release_network(const Paths& paths, const std::string& container_id) {
-  if (!exists(member_directory(paths, container_id))) return;
+  if (!path_exists(member_directory(paths, container_id))) return;
   std::optional<MemberLock> lock = MemberLock::acquire(paths, container_id, kPatience);
   if (!lock) return;
   give_back_network(paths, container_id);
@@ -137,7 +137,7 @@ void release_dead_networks(const Paths& paths) {
 }
 
 void retire_idle_networks(const Paths& paths, WhenIdle when) {
-  if (!exists(paths.run / "networks")) return;
+  if (!path_exists(paths.run / "networks")) return;
   // One process that waits is enough: it sees what others release meanwhile.
   const std::optional<FileLock> turn = FileLock::try_acquire(paths.run / "networks" / ".retire.lock",
                                                              LockMode::Exclusive);
@@ -180,7 +180,7 @@ void remove_all_networks(const Paths& paths) {
   for (const Link& link : links.links()) {
     if (link.name.starts_with("ctr") && link.alias == mark) links.delete_link(link.name);
   }
-  if (exists(paths.run / "networks") && !why_no_nftables()) remove_rule_table(paths);
+  if (path_exists(paths.run / "networks") && !why_no_nftables()) remove_rule_table(paths);
 }
 
 }  // namespace ctr

@@ -123,7 +123,7 @@ TEST_F(BridgeNetwork, TakenPortNamesTheContainer) {
               "Bind for 0.0.0.0:8080 failed: port is already allocated to container 111111111111");
   }
   EXPECT_FALSE(find_container_network(paths(), kTwo)) << "nothing is left of the failed one";
-  EXPECT_FALSE(exists(netns_path(kTwo)));
+  EXPECT_FALSE(path_exists(netns_path(kTwo)));
 }
 
 TEST_F(BridgeNetwork, TakenPortNamesTheProcess) {

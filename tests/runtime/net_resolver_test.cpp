@@ -194,7 +194,7 @@ TEST(NetworkNames, AreSharedAndGivenBack) {
   EXPECT_EQ(list_directory(network.path() / "names" / "db").size(), 2u) << "it is a's";
   remove_network_name(network.path(), "db", first, "a");
   remove_network_name(network.path(), "db", second, "b");
-  EXPECT_FALSE(exists(network.path() / "names" / "db"));
+  EXPECT_FALSE(path_exists(network.path() / "names" / "db"));
   for (const char* name : {"", ".", "..", "a/b", ".hidden", "a b", "-x"}) EXPECT_FALSE(is_resolvable_name(name)) << name;
 }
 

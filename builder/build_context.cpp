@@ -163,7 +163,7 @@ BuildContexts::Opened BuildContexts::open_url(const std::string& url) {
 std::shared_ptr<const SourceTree> BuildContexts::open_git(const GitSource& source) { return checkout(git_op(source)); }
 
 BuildContexts::Opened BuildContexts::open(const ContextSource& source, const std::string& name) {
-  if (const auto* directory = std::get_if<DirectorySource>(&source))
+  if (const auto* directory = std::get_if<LocalSource>(&source))
     return {open_directory_tree(directory->path), std::nullopt};
   if (std::holds_alternative<StandardInputSource>(source)) return open_input();
   if (const auto* git = std::get_if<GitSource>(&source)) return {open_git(*git), std::nullopt};
@@ -210,8 +210,8 @@ std::optional<std::string> BuildContexts::find_in_main(const std::string& path) 
 
 DockerfileText BuildContexts::find_dockerfile() {
   if (request_.dockerfile == "-") return {"Dockerfile", read_standard_input()};
-  if (!std::holds_alternative<DirectorySource>(source_) && main().dockerfile) return {"Dockerfile", *main().dockerfile};
-  const bool is_local = std::holds_alternative<DirectorySource>(source_);
+  if (!std::holds_alternative<LocalSource>(source_) && main().dockerfile) return {"Dockerfile", *main().dockerfile};
+  const bool is_local = std::holds_alternative<LocalSource>(source_);
   if (is_local && !request_.dockerfile.empty()) {
     main();  // a missing context is named before a missing Dockerfile
     if (auto text = find_file(request_.dockerfile, kMaxDockerfileBytes)) {
@@ -318,7 +318,7 @@ std::shared_ptr<const SourceTree> BuildContexts::checkout(const GitOp& op) {
 }
 
 std::optional<fs::path> BuildContexts::directory() const {
-  if (const auto* local = std::get_if<DirectorySource>(&source_)) return fs::path(local->path);
+  if (const auto* local = std::get_if<LocalSource>(&source_)) return fs::path(local->path);
   return std::nullopt;
 }
 

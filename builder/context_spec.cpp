@@ -219,9 +219,9 @@ ContextSource parse_context(std::string_view argument) {
   if (argument.empty()) fail("the build context is empty: expected PATH, a URL, or -");
   // A directory with that name wins: "github.com/x/y" may well be one.
   std::error_code ignored;
-  if (fs::is_directory(fs::path(argument), ignored)) return DirectorySource{std::string(argument)};
+  if (fs::is_directory(fs::path(argument), ignored)) return LocalSource{std::string(argument)};
   if (std::optional<ContextSource> remote = parse_remote(argument)) return std::move(*remote);
-  return DirectorySource{std::string(argument)};
+  return LocalSource{std::string(argument)};
 }
 
 std::pair<std::string, ContextSource> parse_named_context(std::string_view argument) {

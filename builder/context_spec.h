@@ -11,7 +11,7 @@
 
 namespace ctr {
 
-struct DirectorySource { std::string path; };
+struct LocalSource { std::string path; };
 struct StandardInputSource {};
 /// Refused by parse: remotes and refs that start with '-', and the ext:: and fd:: transports of git.
 struct GitSource {
@@ -29,7 +29,7 @@ struct ImageSource { std::string reference; };                                  
 struct OciLayoutSource { std::string path; std::string tag; std::string digest; };    ///< oci-layout://
 struct TargetSource { std::string target; };                                          ///< target: (bake)
 
-using ContextSource = std::variant<DirectorySource, StandardInputSource, GitSource, HttpSource, ImageSource, OciLayoutSource,
+using ContextSource = std::variant<LocalSource, StandardInputSource, GitSource, HttpSource, ImageSource, OciLayoutSource,
                                    TargetSource>;
 
 /// The PATH | URL | - argument of `build`. An existing directory of that name goes before a git repository.

@@ -15,7 +15,7 @@ namespace {
 // A token that is about to expire is replaced before it is used.
 constexpr std::chrono::seconds kSafetyMargin{10};
 
-std::string origin_of(const Endpoint& endpoint) {
+std::string origin_of(const RegistryEndpoint& endpoint) {
   return Url::parse(endpoint.api_root).origin();
 }
 
@@ -61,14 +61,14 @@ std::string repository_scope(std::string_view repository, std::string_view actio
   return "repository:" + std::string(repository) + ":" + std::string(actions);
 }
 
-std::optional<std::string> Authorizer::authorization(const Endpoint& endpoint, const AuthorizationTarget& target) {
+std::optional<std::string> Authorizer::authorization(const RegistryEndpoint& endpoint, const AuthorizationTarget& target) {
   const std::lock_guard guard(mutex_);
   const auto challenge = challenges_.find(origin_of(endpoint));
   if (challenge == challenges_.end()) return std::nullopt;
   return header_for(endpoint, challenge->second, target);
 }
 
-std::optional<std::string> Authorizer::answer_challenge(const Endpoint& endpoint, const AuthorizationTarget& target,
+std::optional<std::string> Authorizer::answer_challenge(const RegistryEndpoint& endpoint, const AuthorizationTarget& target,
                                                         const HttpResponse& response, std::string_view rejected) {
   const std::lock_guard guard(mutex_);
   const std::string origin = origin_of(endpoint);
@@ -107,7 +107,7 @@ std::optional<Credentials> Authorizer::find_credentials(const AuthorizationTarge
   return found_[key] = std::move(found.credentials);
 }
 
-std::optional<std::string> Authorizer::header_for(const Endpoint& endpoint, const Challenge& challenge,
+std::optional<std::string> Authorizer::header_for(const RegistryEndpoint& endpoint, const Challenge& challenge,
                                                   const AuthorizationTarget& target) {
   // Credentials belong to the host of the reference; a mirror has its own or none.
   AuthorizationTarget owner = target;
@@ -118,7 +118,7 @@ std::optional<std::string> Authorizer::header_for(const Endpoint& endpoint, cons
   return basic_header(*credentials);
 }
 
-std::string Authorizer::fetch_token(const Endpoint& endpoint, const Challenge& challenge,
+std::string Authorizer::fetch_token(const RegistryEndpoint& endpoint, const Challenge& challenge,
                                     const AuthorizationTarget& target) {
   const std::optional<Credentials> credentials = find_credentials(target);
   if (credentials && !credentials->registry_token.empty()) return "Bearer " + credentials->registry_token;

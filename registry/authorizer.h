@@ -39,11 +39,11 @@ class Authorizer {
   explicit Authorizer(RegistrySession& session) : session_(session) {}
 
   /// The header value for a request, if an earlier challenge told what is needed.
-  std::optional<std::string> authorization(const Endpoint& endpoint, const AuthorizationTarget& target);
+  std::optional<std::string> authorization(const RegistryEndpoint& endpoint, const AuthorizationTarget& target);
 
   /// Learns from a 401, or from Amazon's 403 for an expired token. `rejected` is the header that was sent with the
   /// request, or "". Returns the header to try next; none if there is nothing else to try.
-  std::optional<std::string> answer_challenge(const Endpoint& endpoint, const AuthorizationTarget& target,
+  std::optional<std::string> answer_challenge(const RegistryEndpoint& endpoint, const AuthorizationTarget& target,
                                               const HttpResponse& response, std::string_view rejected);
 
   /// Uses these instead of stored ones (login). An identity token that the server hands out is kept in them.
@@ -69,9 +69,9 @@ class Authorizer {
   };
 
   std::optional<Credentials> find_credentials(const AuthorizationTarget& target);
-  std::optional<std::string> header_for(const Endpoint& endpoint, const Challenge& challenge,
+  std::optional<std::string> header_for(const RegistryEndpoint& endpoint, const Challenge& challenge,
                                         const AuthorizationTarget& target);
-  std::string fetch_token(const Endpoint& endpoint, const Challenge& challenge, const AuthorizationTarget& target);
+  std::string fetch_token(const RegistryEndpoint& endpoint, const Challenge& challenge, const AuthorizationTarget& target);
   void forget(std::string_view header);
 
   RegistrySession& session_;

@@ -47,8 +47,8 @@ std::vector<std::string> toml_directories(std::string_view host) {
   return names;
 }
 
-Endpoint endpoint_of(const TomlHost& host, const TlsOptions& docker_tls, const HttpTimeouts& timeouts) {
-  Endpoint endpoint;
+RegistryEndpoint endpoint_of(const TomlHost& host, const TlsOptions& docker_tls, const HttpTimeouts& timeouts) {
+  RegistryEndpoint endpoint;
   std::string url = host.url.find("://") == std::string::npos ? "https://" + host.url : host.url;
   while (url.ends_with('/')) url.pop_back();
   Url::parse(url);  // for its sentence
@@ -122,15 +122,15 @@ TlsOptions HostConfiguration::tls_options(std::string_view host) const {
   return tls;
 }
 
-Endpoint HostConfiguration::own_endpoint(std::string_view host) const {
-  Endpoint endpoint;
+RegistryEndpoint HostConfiguration::own_endpoint(std::string_view host) const {
+  RegistryEndpoint endpoint;
   endpoint.api_root = "https://" + api_host(host) + "/v2";
   endpoint.tls = tls_options(host);
   endpoint.timeouts = timeouts;
   return endpoint;
 }
 
-void HostConfiguration::add_with_fallback(std::vector<Endpoint>& endpoints, Endpoint endpoint,
+void HostConfiguration::add_with_fallback(std::vector<RegistryEndpoint>& endpoints, RegistryEndpoint endpoint,
                                           std::string_view host) const {
   const bool may_be_plain = is_insecure(host) && endpoint.tls.authorities.empty();
   const bool is_tls = endpoint.api_root.starts_with("https://");
@@ -141,16 +141,16 @@ void HostConfiguration::add_with_fallback(std::vector<Endpoint>& endpoints, Endp
   endpoints.push_back(std::move(endpoint));
 }
 
-std::vector<Endpoint> HostConfiguration::listed_endpoints(std::string_view host) const {
+std::vector<RegistryEndpoint> HostConfiguration::listed_endpoints(std::string_view host) const {
   for (const fs::path& root : files_.hosts_toml) {
     for (const std::string& name : toml_directories(host)) {
       const fs::path file = root / name / "hosts.toml";
       const auto text = find_file(file, kLargestFile);
       if (!text) continue;
       const HostsToml listed = parse_hosts_toml(*text, file);
-      std::vector<Endpoint> endpoints;
+      std::vector<RegistryEndpoint> endpoints;
       for (const TomlHost& entry : listed.hosts) {
-        Endpoint endpoint = endpoint_of(entry, {}, timeouts);
+        RegistryEndpoint endpoint = endpoint_of(entry, {}, timeouts);
         endpoint.is_mirror = true;
         if (Url::parse(endpoint.api_root).authority() != host) endpoint.query = add_query("", "ns", host);
         endpoints.push_back(std::move(endpoint));
@@ -166,15 +166,15 @@ std::vector<Endpoint> HostConfiguration::listed_endpoints(std::string_view host)
   return {};
 }
 
-std::vector<Endpoint> HostConfiguration::endpoints(std::string_view host) const {
-  std::vector<Endpoint> endpoints = listed_endpoints(host);
+std::vector<RegistryEndpoint> HostConfiguration::endpoints(std::string_view host) const {
+  std::vector<RegistryEndpoint> endpoints = listed_endpoints(host);
   if (!endpoints.empty()) return endpoints;
   if (host == "docker.io") {
     for (const std::string& mirror : mirrors) {
       TomlHost entry;
       entry.url = mirror;
       const Url url = Url::parse(mirror.find("://") == std::string::npos ? "https://" + mirror : mirror);
-      Endpoint endpoint = endpoint_of(entry, tls_options(url.authority()), timeouts);
+      RegistryEndpoint endpoint = endpoint_of(entry, tls_options(url.authority()), timeouts);
       endpoint.can_push = false;
       endpoint.is_mirror = true;
       endpoints.push_back(std::move(endpoint));

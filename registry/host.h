@@ -13,7 +13,7 @@
 namespace ctr {
 
 /// One place that answers for a host.
-struct Endpoint {
+struct RegistryEndpoint {
   std::string api_root = {};  ///< "https://registry-1.docker.io/v2"
   std::string query = {};     ///< "ns=docker.io" for containerd's mirrors, or empty
   HttpHeaders headers = {};   ///< from hosts.toml
@@ -42,7 +42,7 @@ class HostConfiguration {
 
   /// Endpoints for "docker.io", "localhost:5000", ...: mirrors first, the host itself last. Throws Invalid if a
   /// hosts.toml is malformed.
-  std::vector<Endpoint> endpoints(std::string_view host) const;
+  std::vector<RegistryEndpoint> endpoints(std::string_view host) const;
 
   /// What is trusted for a host ("quay.io", "localhost:5000") that no endpoint names, such as one we were redirected
   /// to.
@@ -56,9 +56,9 @@ class HostConfiguration {
   HttpTimeouts timeouts;                         ///< of all endpoints
 
  private:
-  std::vector<Endpoint> listed_endpoints(std::string_view host) const;
-  Endpoint own_endpoint(std::string_view host) const;
-  void add_with_fallback(std::vector<Endpoint>& endpoints, Endpoint endpoint, std::string_view host) const;
+  std::vector<RegistryEndpoint> listed_endpoints(std::string_view host) const;
+  RegistryEndpoint own_endpoint(std::string_view host) const;
+  void add_with_fallback(std::vector<RegistryEndpoint>& endpoints, RegistryEndpoint endpoint, std::string_view host) const;
 
   Files files_;
 };

@@ -69,7 +69,7 @@ std::string_view actions_of(Access access) {
   }
 }
 
-Url call_url(const Endpoint& endpoint, const RegistryCall& call) {
+Url call_url(const RegistryEndpoint& endpoint, const RegistryCall& call) {
   if (call.url) return *call.url;
   std::string query = call.query;
   if (!endpoint.query.empty()) query += (query.empty() ? "" : "&") + endpoint.query;
@@ -107,10 +107,10 @@ Requester::Requester(RegistrySession& session, std::string host, std::string rep
       access_(access),
       endpoints_(session.hosts().endpoints(host_)) {}
 
-std::vector<Endpoint> Requester::usable_endpoints(const RegistryCall& call) const {
+std::vector<RegistryEndpoint> Requester::usable_endpoints(const RegistryCall& call) const {
   const bool writes = access_ != Access::Pull || (call.method != "GET" && call.method != "HEAD");
-  std::vector<Endpoint> usable;
-  for (const Endpoint& endpoint : endpoints_) {
+  std::vector<RegistryEndpoint> usable;
+  for (const RegistryEndpoint& endpoint : endpoints_) {
     if (!(writes ? endpoint.can_push : endpoint.can_pull)) continue;
     if (session_.has_failed(endpoint.api_root)) continue;
     if (call.url && Url::parse(endpoint.api_root).origin() != call.url->origin()) continue;
@@ -126,9 +126,9 @@ std::vector<Endpoint> Requester::usable_endpoints(const RegistryCall& call) cons
 }
 
 RegistryAnswer Requester::send(const RegistryCall& call) {
-  const std::vector<Endpoint> endpoints = usable_endpoints(call);
+  const std::vector<RegistryEndpoint> endpoints = usable_endpoints(call);
   for (std::size_t i = 0; i < endpoints.size(); ++i) {
-    const Endpoint& endpoint = endpoints[i];
+    const RegistryEndpoint& endpoint = endpoints[i];
     const bool is_last = i + 1 == endpoints.size();
     try {
       RegistryAnswer answer = send_to(endpoint, call);
@@ -161,7 +161,7 @@ bool Requester::wait_before_retry(RetryBudget& budget, const RegistryCall& call,
   return true;
 }
 
-RegistryAnswer Requester::send_to(const Endpoint& endpoint, const RegistryCall& call) {
+RegistryAnswer Requester::send_to(const RegistryEndpoint& endpoint, const RegistryCall& call) {
   Authorizer& authorizer = session_.authorizer();
   AuthorizationTarget target{host_, repository_, call.more_scopes};
   if (!repository_.empty()) target.scopes.insert(repository_scope(repository_, actions_of(access_)));
@@ -197,7 +197,7 @@ RegistryAnswer Requester::send_to(const Endpoint& endpoint, const RegistryCall& 
   }
 }
 
-RegistryAnswer Requester::send_once(const Endpoint& endpoint, const RegistryCall& call,
+RegistryAnswer Requester::send_once(const RegistryEndpoint& endpoint, const RegistryCall& call,
                                     const std::optional<std::string>& authorization) {
   const Url api = Url::parse(endpoint.api_root);
   RegistryAnswer answer;

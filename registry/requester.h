@@ -38,7 +38,7 @@ struct RegistryAnswer {
   HttpResponse response = {};
   std::string body = {};
   Url url = {};  ///< that was asked at last
-  Endpoint endpoint = {};
+  RegistryEndpoint endpoint = {};
 };
 
 /// Called before a retry, with the reason and the time to wait.
@@ -54,10 +54,10 @@ class Requester {
   void set_retry_listener(RetryListener listener) { retry_listener_ = std::move(listener); }
 
  private:
-  RegistryAnswer send_to(const Endpoint& endpoint, const RegistryCall& call);
-  RegistryAnswer send_once(const Endpoint& endpoint, const RegistryCall& call,
+  RegistryAnswer send_to(const RegistryEndpoint& endpoint, const RegistryCall& call);
+  RegistryAnswer send_once(const RegistryEndpoint& endpoint, const RegistryCall& call,
                            const std::optional<std::string>& authorization);
-  std::vector<Endpoint> usable_endpoints(const RegistryCall& call) const;
+  std::vector<RegistryEndpoint> usable_endpoints(const RegistryCall& call) const;
   bool wait_before_retry(RetryBudget& budget, const RegistryCall& call, const std::string& reason,
                          std::optional<std::chrono::seconds> retry_after = {});
 
@@ -65,7 +65,7 @@ class Requester {
   std::string host_;
   std::string repository_;
   Access access_;
-  std::vector<Endpoint> endpoints_;
+  std::vector<RegistryEndpoint> endpoints_;
   RetryListener retry_listener_;
 };
 

@@ -19,7 +19,7 @@ struct TokenRequest {
   std::optional<Credentials> credentials;
   bool wants_refresh_token = false;
   /// The endpoint that sent us to the realm.
-  Endpoint endpoint;
+  RegistryEndpoint endpoint;
 };
 
 struct TokenAnswer {

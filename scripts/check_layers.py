@@ -34,9 +34,26 @@ FOREIGN = {
 }
 
 
+def shared_type_names(root: pathlib.Path) -> list[str]:
+    """Two types of one name are one type to the linker: each name of namespace ctr may be defined in one file."""
+    where: dict[str, str] = {}
+    problems = []
+    for folder in ARROWS:
+        for path in sorted((root / folder).rglob("*.h")):
+            name = path.relative_to(root).as_posix()
+            for line in path.read_text().splitlines():
+                found = re.match(r"(?:struct|class|enum class) (\w+)(?: final)?(?: :[^:].*)? \{", line)
+                if not found:
+                    continue
+                other = where.setdefault(found.group(1), name)
+                if other != name:
+                    problems.append(f"{name}: {found.group(1)} is also defined in {other}")
+    return problems
+
+
 def main() -> int:
     root = pathlib.Path(__file__).resolve().parent.parent
-    problems = []
+    problems = shared_type_names(root)
     for folder, allowed in ARROWS.items():
         for path in sorted((root / folder).rglob("*.[hc]*")):
             name = path.relative_to(root).as_posix()

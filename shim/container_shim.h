@@ -75,7 +75,7 @@ class ContainerShim final : public ProcessHolder {
   std::unique_ptr<ContainerLog> log_;
   std::unique_ptr<NetworkServer> network_;
   std::unique_ptr<HealthMonitor> health_;
-  RestartPolicy restarts_;
+  RestartSchedule restarts_;
   ShimState state_;
   ProcessExit exit_;
   std::int64_t started_ms_ = 0;

@@ -8,7 +8,7 @@
 
 namespace ctr {
 
-class RestartPolicy {
+class RestartSchedule {
  public:
   struct End {
     std::int32_t exit_code = 0;

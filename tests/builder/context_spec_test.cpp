@@ -9,8 +9,8 @@ namespace {
 
 TEST(ContextSpec, TellsDirectoriesStandardInputAndUrlsApart) {
   EXPECT_TRUE(std::holds_alternative<StandardInputSource>(parse_context("-")));
-  EXPECT_EQ(std::get<DirectorySource>(parse_context("./app")).path, "./app");
-  EXPECT_EQ(std::get<DirectorySource>(parse_context("user/repo")).path, "user/repo");
+  EXPECT_EQ(std::get<LocalSource>(parse_context("./app")).path, "./app");
+  EXPECT_EQ(std::get<LocalSource>(parse_context("user/repo")).path, "user/repo");
   EXPECT_EQ(std::get<HttpSource>(parse_context("https://host/x.tar.gz")).url, "https://host/x.tar.gz");
   EXPECT_THROW(parse_context(""), Error);
 }

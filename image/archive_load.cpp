@@ -18,7 +18,6 @@ namespace ctr {
 
 namespace {
 
-constexpr std::size_t kBufferSize = 256 * 1024;
 constexpr std::size_t kDocumentLimit = 16 * kMiB;
 constexpr std::string_view kBlobPrefix = "blobs/sha256/";
 constexpr std::size_t kFileLimit = 100'000;

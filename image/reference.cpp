@@ -195,7 +195,10 @@ std::string Reference::familiar_name() const {
   const std::string_view repository = repository_;
   const bool is_official =
       repository.starts_with(kOfficial) && repository.find('/', kOfficial.size()) == std::string_view::npos;
-  return std::string(is_official ? repository.substr(kOfficial.size()) : repository);
+  std::string result(is_official ? repository.substr(kOfficial.size()) : repository);
+  // docker.io/example.com/app would be taken for the host example.com, a name of 64 digits for an image's id.
+  const bool is_ambiguous = split_host(result) != std::pair(host_, repository_) || Digest::from_hex(result).has_value();
+  return is_ambiguous ? name() : result;
 }
 
 std::string Reference::familiar() const {

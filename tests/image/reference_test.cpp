@@ -29,6 +29,7 @@ TEST(Reference, IsNormalisedAsDockerDoes) {
       {"ghcr.io/a/b/c:x", "ghcr.io/a/b/c:x", "ghcr.io/a/b/c:x"},
       {"Host/app", "Host/app:latest", "Host/app:latest"},
       {"[::1]:5000/app", "[::1]:5000/app:latest", "[::1]:5000/app:latest"},
+      {"docker.io/example.com/app", "docker.io/example.com/app:latest", "docker.io/example.com/app:latest"},
       {"a__b/c--d.e", "docker.io/a__b/c--d.e:latest", "a__b/c--d.e:latest"},
       {with_digest.c_str(), with_digest_whole.c_str(), with_digest.c_str()},
   };

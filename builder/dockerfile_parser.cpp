@@ -160,7 +160,13 @@ Dockerfile parse_dockerfile(std::string name, std::string text) {
   refuse_json_syntax(text);
   Dockerfile dockerfile;
   dockerfile.source = std::make_shared<const SourceText>(SourceText{std::move(name), std::move(text)});
-  Parser(dockerfile).parse();
+  try {
+    Parser(dockerfile).parse();
+  } catch (const SourceError&) {
+    // In another frontend's language nothing parses: then its name is the better answer.
+    if (dockerfile.directives.syntax) check_syntax_reference(dockerfile.directives.syntax->value);
+    throw;
+  }
   return dockerfile;
 }
 

@@ -43,7 +43,8 @@ struct Dockerfile {
 };
 
 /// Parses the text. `name` is what errors call the file. Throws SourceError (kind Invalid).
-/// A `# syntax=` that names another frontend than docker/dockerfile is refused by check_syntax_directive().
+/// A `# syntax=` that names another frontend than docker/dockerfile is the caller's to refuse, with
+/// check_syntax_reference(), because BUILDKIT_SYNTAX goes before it.
 Dockerfile parse_dockerfile(std::string name, std::string text);
 
 /// Throws unless `reference` is docker/dockerfile (any tag, digest, -labs), docker/dockerfile-upstream, or dockerfile.v0.

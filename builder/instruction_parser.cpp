@@ -193,7 +193,20 @@ InstructionBody parse_run(Parts& parts) {
   return run;
 }
 
+// Web pages turn "--from" into "–from", which then looks like a file.
+void refuse_long_dashes(const Parts& parts) {
+  for (const std::string_view dash : {"\u2013", "\u2014"}) {
+    const std::string_view rest = parts.split.rest;
+    const std::string_view word = rest.substr(0, rest.find_first_of(" \t"));
+    if (!word.starts_with(dash) || word.find('=') == std::string_view::npos) continue;
+    parts.fail_at("\"" + std::string(word) + "\" begins with a long dash (did you mean --" +
+                      std::string(word.substr(dash.size())) + "?)",
+                  word);
+  }
+}
+
 void take_sources(Parts& parts, FileTransfer& files) {
+  refuse_long_dashes(parts);
   const std::vector<std::string> words = list_of_words(parts);
   if (words.size() < 2) {
     parts.fail(parts.name +

@@ -36,6 +36,15 @@ ShownLine cut_line(std::string_view line, std::uint32_t column) {
   return shown;
 }
 
+// A sentence may quote the file, so the same goes for it.
+std::string printable(std::string sentence) {
+  for (char& c : sentence) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) c = '?';
+  }
+  return sentence;
+}
+
 // Columns that a text takes on the screen, one for each character.
 std::size_t width(std::string_view text) {
   return static_cast<std::size_t>(
@@ -86,8 +95,8 @@ std::string show_source(const SourceText& source, const SourceRange& range) {
 }
 
 SourceError::SourceError(ErrorKind kind, const std::string& sentence, const SourceText& source, const SourceRange& range)
-    : Error(kind, sentence + "\n" + show_source(source, range)),
-      sentence_(std::make_shared<const std::string>(sentence)),
+    : Error(kind, printable(sentence) + "\n" + show_source(source, range)),
+      sentence_(std::make_shared<const std::string>(printable(sentence))),
       excerpt_(std::make_shared<const std::string>(show_source(source, range))),
       range_(range) {}
 

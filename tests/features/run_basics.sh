@@ -17,7 +17,7 @@ status_is 3 ctr run --rm busybox sh -c 'exit 3'
 status_is 127 ctr run --rm busybox nosuchprogram
 status_is 126 ctr run --rm busybox /etc
 status_is 125 ctr run --rm --pull never nosuchimage:1
-status_is 137 ctr run --rm busybox sh -c 'kill -9 $$'
+status_is 137 ctr run --rm --init busybox sh -c 'kill -9 $$'
 status_is 125 ctr run --rm -p nonsense busybox true
 is "$(ctr ps -aq)" "" "containers left behind"
 

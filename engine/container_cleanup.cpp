@@ -2,9 +2,6 @@
 
 #include <sys/stat.h>
 
-#include <cerrno>
-#include <chrono>
-
 #include "base/error.h"
 #include "base/file.h"
 #include "base/lock.h"
@@ -26,27 +23,15 @@ namespace {
 
 std::string parent_cgroup(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
-/// Removes a group that other containers may share, if it is empty. Never kills: on v1 all shims are in one group.
-void remove_shared_cgroup(const std::string& path) {
-  const Cgroup cgroup = Cgroup::open(path);
-  try {
-    if (cgroup.exists()) cgroup.remove(std::chrono::milliseconds(0));
-  } catch (const Error& error) {
-    if (error.error_number() != EBUSY) throw;
-  }
-}
-
 /// Kills what a dead shim may have left running (with --pid=host nothing else ends it), and removes the groups.
 void remove_cgroup(const ContainerRecord& record) {
-  const Cgroup payload = Cgroup::open(record.cgroup_path + "/payload");
-  if (payload.exists()) {
-    payload.kill();
-    payload.remove();
-  }
   const std::string holder = holder_cgroup_path(record.id);
-  remove_shared_cgroup(holder);
-  remove_shared_cgroup(record.cgroup_path);
-  remove_shared_cgroup(parent_cgroup(holder));
+  for (const std::string& path : {record.cgroup_path + "/payload", record.cgroup_path, holder, parent_cgroup(holder)}) {
+    const Cgroup cgroup = Cgroup::open(path);
+    if (!cgroup.exists()) continue;
+    cgroup.kill();
+    cgroup.remove();
+  }
 }
 
 /// The shim was killed and could not say how the container ended: it died with its shim.

@@ -1,5 +1,6 @@
 #include "engine/events.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <thread>

@@ -21,12 +21,15 @@
 namespace ctr {
 namespace {
 
-std::string parent_cgroup(const std::string& path) { return path.substr(0, path.rfind('/')); }
-
-/// Kills what a dead shim may have left running (with --pid=host nothing else ends it), and removes the groups.
+/// Kills what a dead shim may have left running (with --pid=host nothing else ends it), and removes the groups. A group
+/// that shims share (on v1 all are in one) stays: killing it would end other containers, and removing it would race with
+/// shims that are about to enter it.
 void remove_cgroup(const ContainerRecord& record) {
+  std::vector<std::string> paths = {record.cgroup_path + "/payload", record.cgroup_path};
   const std::string holder = holder_cgroup_path(record.id);
-  for (const std::string& path : {record.cgroup_path + "/payload", record.cgroup_path, holder, parent_cgroup(holder)}) {
+  const bool is_own = holder.find(record.id) != std::string::npos;
+  if (is_own && !holder.starts_with(record.cgroup_path)) paths.push_back(holder.substr(0, holder.rfind('/')));
+  for (const std::string& path : paths) {
     const Cgroup cgroup = Cgroup::open(path);
     if (!cgroup.exists()) continue;
     cgroup.kill();

@@ -15,7 +15,9 @@ void fields(V& visit, MountPoint& m) {
   visit("destination", m.destination);
   visit("driver", m.driver);
   visit("mode", m.mode);
-  visit("rw", m.read_write);
+  bool is_read_only = !m.read_write;  // compact JSON leaves out what is false
+  visit("ro", is_read_only);
+  if (m.read_write == is_read_only) m.read_write = !is_read_only;
   visit("propagation", m.propagation);
   visit("anonymous", m.anonymous);
   visit("no_copy", m.no_copy);

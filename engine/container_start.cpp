@@ -59,6 +59,7 @@ class StartGuard {
     if (is_done_) return;
     try {
       tidy_run(context_, record_);
+      if (record_.host.auto_remove) remove_stopped(context_, record_, RemoveVolumes::Yes);
     } catch (const std::exception&) {
       // The error that brought us here is the one to tell; the next command tidies again.
     }

@@ -9,7 +9,6 @@
 #include "base/process.h"
 #include "base/time.h"
 #include "runtime/bundle.h"
-#include "runtime/join.h"
 #include "shim/event_writer.h"
 #include "shim/own_process.h"
 #include "shim/signal_delivery.h"
@@ -114,55 +113,60 @@ void ContainerShim::start() {
 
 void ContainerShim::make_process() {
   Bundle bundle = load_bundle(directory_);
-  spec_ = std::move(bundle.spec);
-  seccomp_filter_ =
-      settings_.seccomp_filter.empty() ? std::move(bundle.seccomp_filter) : read_file(settings_.seccomp_filter);
-  if (!spec_.process) throw Error(ErrorKind::Invalid, "config.json has no process");
-  if (settings_.tty && size().rows != 0) spec_.process->console_size = ConsoleSize{size().rows, size().columns};
-  if (!spec_.linux.cgroups_path.empty()) {
-    cgroup_ = Cgroup::create(spec_.linux.cgroups_path, spec_.linux.resources, CgroupPolicy::BestEffort);
+  Spec& spec = bundle.spec;
+  if (!spec.process) throw Error(ErrorKind::Invalid, "config.json has no process");
+  if (settings_.tty && size().rows != 0) spec.process->console_size = ConsoleSize{size().rows, size().columns};
+  if (!spec.linux.cgroups_path.empty()) {
+    cgroup_ = Cgroup::create(spec.linux.cgroups_path, spec.linux.resources, CgroupPolicy::BestEffort);
     oom_kills_before_ = cgroup_->oom_kills();
   }
+  has_own_pids_ = find_namespace(spec, NamespaceType::Pid) != nullptr;
   SandboxOptions options;
   options.id = settings_.id;
   options.bundle = directory_;
-  options.seccomp_filter = seccomp_filter_;
-  options.user = user_request_of(spec_);
+  options.seccomp_filter =
+      settings_.seccomp_filter.empty() ? std::move(bundle.seccomp_filter) : read_file(settings_.seccomp_filter);
+  options.user = user_request_of(spec);
   options.parent_death_signal = SIGKILL;
+  plan_probe(spec, options);
   const Streams streams = {settings_.tty, settings_.open_stdin, settings_.open_stdin && settings_.stdin_once};
   launch(streams, [&](const Stdio& stdio) {
-    RootSource root = spec_.root.path;
-    if (settings_.root) {
-      if (settings_.layers_directory.empty()) {
-        root = *settings_.root;
-      } else {
-        root = mount_overlay(*settings_.root, settings_.layers_directory);
-      }
-    }
-    return start_sandbox(spec_, std::move(root), stdio, cgroup_ ? &*cgroup_ : nullptr, options);
+    return start_sandbox(spec, root_source(spec), stdio, cgroup_ ? &*cgroup_ : nullptr, options);
   });
 }
 
-void ContainerShim::start_health_monitor() {
+RootSource ContainerShim::root_source(const Spec& spec) const {
+  if (!settings_.root) return spec.root.path;
+  if (settings_.layers_directory.empty()) return *settings_.root;
+  return mount_overlay(*settings_.root, settings_.layers_directory);
+}
+
+void ContainerShim::plan_probe(const Spec& spec, const SandboxOptions& container) {
   if (!settings_.health || settings_.health->argv.empty()) return;
+  probe_.emplace();
+  probe_->process = *spec.process;
+  probe_->process.args = settings_.health->argv;
+  probe_->process.terminal = false;
+  probe_->options.id = settings_.id;
+  probe_->options.seccomp_filter = container.seccomp_filter;
+  if (spec.linux.seccomp) probe_->options.seccomp_flags = spec.linux.seccomp->flags;
+  probe_->options.user = container.user;
+  probe_->options.parent_death_signal = SIGKILL;
+}
+
+void ContainerShim::start_health_monitor() {
+  if (!probe_) return;
   health_ = std::make_unique<HealthMonitor>(
       loop_, *settings_.health,
       HealthMonitor::Host{[this](int output) { return start_probe(output); },
                           [this](const HealthReport& report, bool is_new) { on_health(report, is_new); }});
-  on_health(health_->report(), false);
+  attempt([this] { on_health(health_->report(), false); });
 }
 
 Sandbox ContainerShim::start_probe(int output) {
-  ProcessSpec process = *spec_.process;
-  process.args = settings_.health->argv;
-  process.terminal = false;
-  JoinOptions options;
-  options.id = settings_.id;
-  options.seccomp_filter = seccomp_filter_;
-  options.user = user_request_of(spec_);
-  options.parent_death_signal = SIGKILL;
   const Fd null = open_file("/dev/null", O_RDONLY);
-  Sandbox probe = exec_in(state_.pid, process, {null.get(), output, output}, cgroup_ ? &*cgroup_ : nullptr, options);
+  const Stdio stdio = {null.get(), output, output};
+  Sandbox probe = exec_in(state_.pid, probe_->process, stdio, cgroup_ ? &*cgroup_ : nullptr, probe_->options);
   probe.start();
   return probe;
 }
@@ -237,6 +241,10 @@ void ContainerShim::on_signal(ClientId client, int signal, bool is_raw) {
 
 void ContainerShim::on_stop(ClientId client, const StopPayload& stop) {
   is_stop_requested_ = true;
+  if (is_over_) {
+    server_.done(client);
+    return;
+  }
   waiters_.push_back({client, true, true});
   if (process_pid() == 0) {
     loop_.cancel(restart_timer_);
@@ -267,6 +275,7 @@ void ContainerShim::on_pause(ClientId client, bool pause) {
 
 void ContainerShim::on_wait(ClientId client, WaitFor condition) {
   waiters_.push_back({client, condition == WaitFor::NotRunning, false});
+  if (is_over_) answer(true);
 }
 
 void ContainerShim::add_network(std::string_view json, std::vector<Fd> fds) {
@@ -328,7 +337,7 @@ void ContainerShim::record_end(ExitStatus status) {
     if (!cgroup_) return;
     exit_.oom_killed = cgroup_->oom_kills() > oom_kills_before_;
     // Without a pid namespace of its own its other processes live on.
-    if (find_namespace(spec_, NamespaceType::Pid) == nullptr) cgroup_->kill();
+    if (!has_own_pids_) cgroup_->kill();
   });
   if (exit_.oom_killed) write_event(settings_.events, settings_.id, "oom");
   write_event(settings_.events, settings_.id, "die", {{"exitCode", std::to_string(exit_.exit_code)}});
@@ -385,6 +394,7 @@ void ContainerShim::answer(bool is_final) {
 /// Answer first, tidy after: when anybody is told, the end is written down, name and ports are free and the container
 /// counts as dead.
 void ContainerShim::end_for_good() {
+  is_over_ = true;
   exit_.stopped_by_request = is_stop_requested_;
   attempt([this] { write_exit(); });
   state_.status = settings_.auto_remove ? ShimStatus::Removing : ShimStatus::Exited;

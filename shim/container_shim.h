@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/lock.h"
+#include "runtime/join.h"
 #include "runtime/network_service.h"
 #include "shim/container_log.h"
 #include "shim/health_monitor.h"
@@ -37,6 +38,12 @@ class ContainerShim final : public ProcessHolder {
     bool is_stop;      // answered by Done
   };
 
+  /// What a health check needs of the spec, which is not kept otherwise: a shim is to be small.
+  struct ProbePlan {
+    ProcessSpec process;
+    JoinOptions options;
+  };
+
   void on_output(LogStream stream, std::string_view bytes) override { log_->append(stream, bytes); }
   void on_process_end(ExitStatus status) override;
 
@@ -44,6 +51,8 @@ class ContainerShim final : public ProcessHolder {
   void start();
   void fail_start(const std::exception& error);
   void make_process();
+  RootSource root_source(const Spec& spec) const;
+  void plan_probe(const Spec& spec, const SandboxOptions& container);
   void start_health_monitor();
   Sandbox start_probe(int output);
   void on_health(const HealthReport& report, bool is_new_status);
@@ -69,11 +78,11 @@ class ContainerShim final : public ProcessHolder {
   Fd run_fd_;
   std::optional<FileLock> lock_;
   ShimSettings settings_;
-  Spec spec_;
-  std::string seccomp_filter_;
   std::optional<Cgroup> cgroup_;
+  bool has_own_pids_ = true;
   std::unique_ptr<ContainerLog> log_;
   std::unique_ptr<NetworkServer> network_;
+  std::optional<ProbePlan> probe_;
   std::unique_ptr<HealthMonitor> health_;
   RestartSchedule restarts_;
   ShimState state_;
@@ -85,6 +94,7 @@ class ContainerShim final : public ProcessHolder {
   EventLoop::TimerId kill_timer_ = 0;
   EventLoop::TimerId restart_timer_ = 0;
   std::optional<int> forced_exit_code_;  // the process was ended in place of a signal that it never saw
+  bool is_over_ = false;                 // the last end was told
   bool is_stop_requested_ = false;       // by a person: no restart
   bool is_shutting_down_ = false;        // the machine: no restart now
   bool is_ended_as_unhealthy_ = false;

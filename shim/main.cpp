@@ -1,54 +1,59 @@
-// ctr-shim: holds one process. `ctr-shim run CONTAINER_DIR RUN_DIR` holds a container's first process, `ctr-shim exec
-// RUN_DIR EXEC_ID` one that was started in a running container. The starter's connection is descriptor 3.
+// ctr-shim: holds one process of a container and outlives the `ctr` that started it. See shim/protocol.h for what it
+// reads, writes and says. It is static and single-threaded, and an idle one costs a few hundred kilobytes.
+//
+//   ctr-shim run CONTAINER_DIRECTORY RUN_DIRECTORY       the starter's connection is descriptor 3
+//   ctr-shim exec RUN_DIRECTORY EXEC_ID
+#include <cstring>
 #include <fcntl.h>
-#include <signal.h>
-#include <unistd.h>
-
-#include <exception>
 #include <string_view>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "shim/container_shim.h"
 #include "shim/exec_shim.h"
-#include "shim/starter.h"
+#include "shim/own_process.h"
 
+namespace ctr {
 namespace {
 
-constexpr int kOwnFailure = 125;
-
-void hold_process(ctr::Starter& starter, int argc, char** argv) {
-  const std::string_view kind = argc == 4 ? argv[1] : "";
-  if (kind == "run") {
-    ctr::ContainerShim(starter, argv[2], argv[3]).run();
-  } else if (kind == "exec") {
-    ctr::ExecShim(starter, argv[2], argv[3]).run();
+void hold(Starter& starter, int argc, char** argv) {
+  starter.receive();
+  if (argc == 4 && std::strcmp(argv[1], "run") == 0) {
+    ContainerShim(starter, argv[2], argv[3]).run();
+  } else if (argc == 4 && std::strcmp(argv[1], "exec") == 0) {
+    ExecShim(starter, argv[2], argv[3]).run();
   } else {
-    throw ctr::Error(ctr::ErrorKind::Invalid, "ctr-shim is started by ctr, not by hand");
+    throw Error(ErrorKind::Invalid, "ctr-shim is started by ctr, not by hand");
   }
 }
 
-int exit_code_of(const std::exception& error) {
-  const auto* failure = dynamic_cast<const ctr::SandboxError*>(&error);
-  return failure != nullptr ? failure->exit_status() : kOwnFailure;
-}
-
-}  // namespace
-
-int main(int argc, char** argv) {
-  // A client that goes away is noticed where we write to it.
-  ::signal(SIGPIPE, SIG_IGN);
-  if (::fcntl(ctr::Starter::kDescriptor, F_SETFD, FD_CLOEXEC) != 0) {
+int run(int argc, char** argv) {
+  if (::fcntl(Starter::kDescriptor, F_SETFD, FD_CLOEXEC) < 0) {
     constexpr std::string_view kText = "ctr-shim is started by ctr, not by hand\n";
     [[maybe_unused]] const ssize_t count = ::write(STDERR_FILENO, kText.data(), kText.size());
     return kOwnFailure;
   }
-  ctr::Starter starter{ctr::Fd(ctr::Starter::kDescriptor)};
+  // Whatever else the starter's own parent left open is not ours to keep alive.
+  ::syscall(SYS_close_range, Starter::kDescriptor + 1, ~0U, 0);
+  ::umask(022);
+  if (::chdir("/") < 0) return kOwnFailure;
+  Starter starter{Fd(Starter::kDescriptor)};
   try {
-    starter.receive();
-    hold_process(starter, argc, argv);
+    hold(starter, argc, argv);
+    return 0;
+  } catch (const SandboxError& error) {
+    starter.report_failure(error, error.exit_status());
   } catch (const std::exception& error) {
-    starter.report_failure(error, exit_code_of(error));
-    return kOwnFailure;
+    starter.report_failure(error, kOwnFailure);
   }
-  return 0;
+  return kOwnFailure;
+}
+
+}  // namespace
+}  // namespace ctr
+
+int main(int argc, char** argv) {
+  return ctr::run(argc, argv);
 }

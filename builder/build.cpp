@@ -14,6 +14,7 @@
 #include "builder/build_executor.h"
 #include "builder/build_export.h"
 #include "builder/dockerfile_parser.h"
+#include "builder/explain.h"
 #include "builder/git_source.h"
 #include "builder/lower.h"
 #include "builder/solver.h"
@@ -183,13 +184,26 @@ class BuildRun {
     SolverOptions options;
     options.jobs = request_.limits.jobs > 0 ? static_cast<unsigned>(request_.limits.jobs)
                                             : static_cast<unsigned>(std::max(processor_count(), kMinJobs));
+    Explainer explainer(cache_, graph_, build_name());
+    options.on_solved = [&](const SolverOptions::Event& event) { explainer.remember(event); };
+    if (request_.explanations == Explanations::On)
+      options.explain = [&](const SolverOptions::Event& event) { return explainer.explain(event); };
     Solver solver(graph_, executor, cache_, reporter_, std::move(options));
     try {
-      return solver.solve(targets);
+      std::vector<Built> result = solver.solve(targets);
+      explainer.save();
+      return result;
     } catch (const StepError& error) {
       executor.save_hashes();
       throw failure_of(error);
     }
+  }
+
+  /// What tells this build from others, so that --explain compares with the last one of the same thing.
+  std::string build_name() const {
+    std::string name = contexts_.identity() + "\n" + dockerfile_.source->name + "\n" + request_.target;
+    for (const Platform& platform : platforms_) name += "\n" + platform.str();
+    return name;
   }
 
   BuildFailure failure_of(const StepError& error) const {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,7 @@ struct VertexNote {
   std::vector<std::string> proxies;   ///< HTTP_PROXY and kin for RUN: in the environment, not in the key
   std::string stage;                  ///< name of the stage and number of the step in it, to find it in the last build
   int step = 0;
+  std::set<std::string> arguments;    ///< names that ARG declared, for --explain
 };
 
 class Graph {

@@ -515,7 +515,9 @@ VertexNote next_note(LowerContext& context, const Instruction& instruction, cons
   note.title = next_title(context, text);
   note.where = instruction.range;
   note.ignore_cache = context.stage.ignore_cache;
-  note.stage = context.stage.name;
+  note.stage = context.options.is_multi_platform ? context.stage.platform.str() + " " + context.stage.name
+                                                 : context.stage.name;
+  for (const BuildArgument& argument : context.stage.arguments) note.arguments.insert(argument.name);
   note.step = context.stage.steps_done;
   return note;
 }

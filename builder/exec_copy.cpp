@@ -99,8 +99,10 @@ class CopyPlanner {
 
   std::string place_of_file(const std::string& base_name) {
     const bool wants_directory = op_.destination.ends_with('/');
-    if (wants_directory || plan_.kind_of(destination_) == LayerPlan::Kind::Directory)
+    if (wants_directory || plan_.kind_of(destination_) == LayerPlan::Kind::Directory) {
+      make_directories(destination_);
       return join_path(destination_, base_name);
+    }
     return destination_;
   }
 

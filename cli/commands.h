@@ -23,6 +23,8 @@ std::vector<CommandSpec> login_command_specs();
 std::vector<CommandSpec> system_command_specs();
 std::vector<CommandSpec> version_command_specs();
 std::vector<CommandSpec> prune_command_specs();
+std::vector<CommandSpec> network_command_specs();
+std::vector<CommandSpec> volume_command_specs();
 std::vector<CommandSpec> completion_command_specs();
 std::vector<CommandSpec> hidden_command_specs();
 

@@ -7,6 +7,8 @@
 #include "cli/output.h"
 #include "engine/containers.h"
 #include "engine/images.h"
+#include "engine/networks.h"
+#include "engine/volumes.h"
 
 namespace ctr {
 
@@ -73,7 +75,7 @@ void define_image_inspect_flags(FlagTable& flags) {
 
 void define_any_flags(FlagTable& flags) {
   define_container_inspect_flags(flags);
-  flags.text("type", 0, "string", "Only inspect objects of the given type: container, image");
+  flags.text("type", 0, "string", "Only inspect objects of the given type: container, image, network, volume");
 }
 
 int inspect_containers(Invocation& invocation) { return inspect_all(invocation, look_at_container(invocation)); }
@@ -82,15 +84,31 @@ int inspect_images(Invocation& invocation) {
   return inspect_all(invocation, look_at_image(invocation, platform_option(invocation.flags())));
 }
 
+Look look_at_network(Invocation& invocation) {
+  return [&](const std::string& name) {
+    return inspect_network(invocation.context(), resolve_network(invocation.context(), name));
+  };
+}
+
+Look look_at_volume(Invocation& invocation) {
+  return [&](const std::string& name) { return inspect_volume(get_volume(invocation.context(), name)); };
+}
+
+int inspect_networks(Invocation& invocation) { return inspect_all(invocation, look_at_network(invocation)); }
+
+int inspect_volumes(Invocation& invocation) { return inspect_all(invocation, look_at_volume(invocation)); }
+
 int inspect_any(Invocation& invocation) {
   const std::string& type = invocation.flags().text("type");
   const std::vector<std::pair<std::string, Look>> looks = {
       {"container", look_at_container(invocation)},
-      {"image", look_at_image(invocation, std::nullopt)}};
+      {"image", look_at_image(invocation, std::nullopt)},
+      {"network", look_at_network(invocation)},
+      {"volume", look_at_volume(invocation)}};
   for (const auto& [kind, look] : looks) {
     if (type == kind) return inspect_all(invocation, look);
   }
-  if (!type.empty()) throw UsageError("unknown type: \"" + type + "\": container or image");
+  if (!type.empty()) throw UsageError("unknown type: \"" + type + "\": container, image, network or volume");
   return inspect_all(invocation, [&](const std::string& name) {
     for (const auto& [kind, look] : looks) {
       if (auto document = try_look(look, name)) return *document;
@@ -113,7 +131,9 @@ CommandSpec spec(std::string words, std::string what, void (*define)(FlagTable&)
 std::vector<CommandSpec> inspect_command_specs() {
   return {spec("inspect", "objects", define_any_flags, inspect_any),
           spec("container inspect", "containers", define_container_inspect_flags, inspect_containers),
-          spec("image inspect", "images", define_image_inspect_flags, inspect_images)};
+          spec("image inspect", "images", define_image_inspect_flags, inspect_images),
+          spec("network inspect", "networks", define_format, inspect_networks),
+          spec("volume inspect", "volumes", define_format, inspect_volumes)};
 }
 
 }  // namespace ctr

@@ -34,12 +34,12 @@ if is_cached 3/3 "$work/build3"; then fail "COPY was cached after an edit"; fi
 is "$(ctr inspect -f '{{json .Config.ExposedPorts}}' sample-app:v1)" '{"8080/tcp":{}}'
 
 port=$(free_port)
-ctr run -d --init --name app -p "$port:8080" sample-app:v1 >/dev/null
+app=$(ctr run -d --init --name app -p "$port:8080" sample-app:v1)
 eventually 5 curl -fsS "http://localhost:$port/"
 is "$(curl -fsS "http://localhost:$port/")" "Hello, World!"
 has "$(ctr ps --format '{{.Ports}}')" "0.0.0.0:$port->8080/tcp"
 status_is 125 ctr run --rm -p "$port:8080" sample-app:v1
-has "$(cat "$work/err")" "app" "the holder of the port"
+has "$(cat "$work/err")" "${app:0:12}" "the holder of the port"
 ctr rm -f app >/dev/null
 if curl -s --max-time 2 "http://localhost:$port/"; then fail "the port still answers"; fi
 
@@ -52,7 +52,7 @@ storage: {filesystem: {rootdirectory: $work/registry}}
 http: {addr: "127.0.0.1:$registry_port"}
 auth: {htpasswd: {realm: test, path: $work/htpasswd}}
 Y
-docker-registry serve "$work/registry.yml" >"$work/registry.log" 2>&1 &
+docker-registry serve "$work/registry.yml" >>"$work/registry.log" 2>&1 &
 started_pids+=($!)
 eventually 5 curl -s "http://127.0.0.1:$registry_port/v2/"
 repository=127.0.0.1:$registry_port/sample-app

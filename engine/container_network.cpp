@@ -55,21 +55,6 @@ void write_plain_files(const Context& context, const ContainerRecord& record, co
   write_etc_file(directory / "hostname", hostname_file(record.config.hostname));
 }
 
-EndpointRequest endpoint_request(const EndpointSettings& settings, const ContainerConfig& config) {
-  EndpointRequest request;
-  request.aliases = settings.aliases;
-  request.gateway_priority = settings.gw_priority;
-  if (settings.ipam_config && !settings.ipam_config->ipv4_address.empty()) {
-    request.address = IpAddress::parse(settings.ipam_config->ipv4_address);
-  }
-  if (settings.ipam_config && !settings.ipam_config->ipv6_address.empty()) {
-    request.address_v6 = IpAddress::parse(settings.ipam_config->ipv6_address);
-  }
-  const std::string& mac = settings.mac_address.empty() ? config.mac_address : settings.mac_address;
-  if (!mac.empty()) request.mac = MacAddress::parse(mac);
-  return request;
-}
-
 std::vector<PublishRequest> publish_requests(const Context& context, const ContainerRecord& record) {
   const std::string& default_address = context.configuration().publish_address;
   std::vector<PublishRequest> requests;
@@ -142,6 +127,21 @@ PreparedNetwork join_container_network(Context& context, const ContainerRecord& 
 }
 
 }  // namespace
+
+EndpointRequest endpoint_request(const EndpointSettings& settings, const ContainerConfig& config) {
+  EndpointRequest request;
+  request.aliases = settings.aliases;
+  request.gateway_priority = settings.gw_priority;
+  if (settings.ipam_config && !settings.ipam_config->ipv4_address.empty()) {
+    request.address = IpAddress::parse(settings.ipam_config->ipv4_address);
+  }
+  if (settings.ipam_config && !settings.ipam_config->ipv6_address.empty()) {
+    request.address_v6 = IpAddress::parse(settings.ipam_config->ipv6_address);
+  }
+  const std::string& mac = settings.mac_address.empty() ? config.mac_address : settings.mac_address;
+  if (!mac.empty()) request.mac = MacAddress::parse(mac);
+  return request;
+}
 
 PreparedNetwork prepare_network(Context& context, const ContainerRecord& record) {
   const NetworkMode mode = network_mode_of(record.host);

@@ -12,7 +12,7 @@
 #include "engine/container_record.h"
 #include "engine/container_state.h"
 #include "engine/context.h"
-#include "runtime/network_service.h"
+#include "runtime/bridge_network.h"
 
 namespace ctr {
 
@@ -28,6 +28,9 @@ PreparedNetwork prepare_network(Context& context, const ContainerRecord& record)
 
 /// Gives everything back. Safe to repeat.
 void release_container_network(Context& context, const ContainerRecord& record);
+
+/// What the user asked of one network, for joining it.
+EndpointRequest endpoint_request(const EndpointSettings& settings, const ContainerConfig& config);
 
 /// Docker's NetworkSettings of `inspect`.
 Json network_settings(Context& context, const ContainerRecord& record, const ContainerState& state);

@@ -86,6 +86,19 @@ void begin_member(const Paths& paths, const NetworkRequest& request) {
   check(::symlink(request.netns.c_str(), link.c_str()), "create", link);
 }
 
+/// Where -p without an address binds is the business of the network that leads out.
+std::vector<PublishRequest> with_default_address(std::vector<PublishRequest> publish, const NetworkRequest& request,
+                                                 const ContainerNetwork& network) {
+  const Endpoint* primary = primary_endpoint(network);
+  for (const auto& [record, wanted] : request.networks) {
+    if (primary == nullptr || record.name != primary->network || record.publish_address.empty()) continue;
+    for (PublishRequest& port : publish) {
+      if (!port.host_address) port.host_address = IpAddress::parse(record.publish_address);
+    }
+  }
+  return publish;
+}
+
 NetworkSetup set_up(const Paths& paths, const NetworkRequest& request) {
   begin_member(paths, request);
   NetworkSetup setup;
@@ -100,7 +113,8 @@ NetworkSetup set_up(const Paths& paths, const NetworkRequest& request) {
   joining.set_default_routes(network);
   network.warnings = joining.warnings();
   if (!request.publish.empty()) {
-    setup.service.forwards = take_ports(paths, request.container_id, network, request.publish);
+    const std::vector<PublishRequest> publish = with_default_address(request.publish, request, network);
+    setup.service.forwards = take_ports(paths, request.container_id, network, publish);
   }
   if (request.names == NameService::Embedded && !network.endpoints.empty()) {
     write_upstream(paths, request.container_id, network);

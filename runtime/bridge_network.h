@@ -26,7 +26,7 @@ struct EndpointRequest {
   std::optional<IpAddress> address_v6;  // --ip6
   std::optional<MacAddress> mac;
   std::string interface;                // empty: the first free eth<n>
-  std::int64_t gateway_priority = 0;    // the highest gives the default route; equal: the first by name
+  std::int64_t gateway_priority = 0;    // the highest gives the default route; of equals the first
 };
 
 /// What it got.
@@ -86,6 +86,10 @@ struct NetworkSetup {
 /// left is given back first. Throws Busy when a port is taken, naming the holder; Exists when an address is.
 NetworkSetup set_up_network(const Paths& paths, const NetworkRequest& request);
 
+/// The endpoint with the default route and the published ports: the highest priority, of equals the first that joined;
+/// nullptr when no network leads out.
+const Endpoint* primary_endpoint(const ContainerNetwork& network);
+
 /// Nothing when the container has none (now). This is what `inspect` reads.
 std::optional<ContainerNetwork> find_container_network(const Paths& paths, const std::string& container_id);
 
@@ -103,8 +107,9 @@ enum class WhenIdle { Wait, Now };
 /// that follow each other find their bridge; call it last, in a process that nobody waits for.
 void retire_idle_networks(const Paths& paths, WhenIdle when);
 
-/// Removes the bridge of a network that is about to be deleted. Throws Busy when a container uses it or joins one.
-void retire_network_now(const Paths& paths, const NetworkRecord& record);
+/// Removes a network, its bridge and its record. Throws Busy when a container uses it or joins any. REQUIRES: the
+/// networks' lock.
+void delete_idle_network(const Paths& paths, const NetworkRecord& record);
 /// Ids of the containers that hold an address of a network.
 std::vector<std::string> network_users(const Paths& paths, const std::string& network);
 

@@ -38,6 +38,8 @@ void set_sysctls(const NetworkRecord& record, Rules rules) {
   if (path_exists(v6 / "accept_ra")) write_control_file(v6 / "accept_ra", "0");
   if (record.ipv6) {
     if (path_exists(v6 / "disable_ipv6")) write_control_file(v6 / "disable_ipv6", "0");
+    // The bridge asks for its containers from its link-local address, which otherwise may not be used for a second.
+    if (path_exists(v6 / "accept_dad")) write_control_file(v6 / "accept_dad", "0");
     enable_forwarding_v6();
   }
 }

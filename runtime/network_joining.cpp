@@ -150,6 +150,11 @@ Endpoint Joining::claim(const ContainerNetwork& network, const NetworkRecord& re
 Endpoint Joining::join(ContainerNetwork& network, const NetworkRecord& record, const EndpointRequest& request) {
   note_network(paths_, container_id_, record.name);
   const FileLock lock = lock_joining(paths_, record.name);
+  // It may have been removed since the caller looked; from here on it cannot be.
+  const std::optional<NetworkRecord> still_there = find_network(paths_, record.name);
+  if (!still_there || still_there->id != record.id) {
+    throw Error(ErrorKind::NotFound, "network " + record.name + " not found");
+  }
   Endpoint endpoint = claim(network, record, request);
   const Rules rules = put_bridge_rules(record);
   const Link bridge = ensure_bridge(paths_, host_, record, rules);

@@ -160,8 +160,7 @@ const Endpoint* primary_endpoint(const ContainerNetwork& network) {
   const Endpoint* primary = nullptr;
   for (const Endpoint& endpoint : network.endpoints) {
     if (endpoint.internal) continue;
-    const bool better = primary == nullptr || endpoint.gateway_priority > primary->gateway_priority ||
-                        (endpoint.gateway_priority == primary->gateway_priority && endpoint.network < primary->network);
+    const bool better = primary == nullptr || endpoint.gateway_priority > primary->gateway_priority;
     if (better) primary = &endpoint;
   }
   return primary;

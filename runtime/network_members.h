@@ -43,9 +43,6 @@ FileLock lock_member_record(const Paths& paths, const std::string& container_id)
 
 void save_member(const Paths& paths, const std::string& container_id, const ContainerNetwork& network);
 
-/// The endpoint that has the default route and the published ports; nullptr when the container has no way out.
-const Endpoint* primary_endpoint(const ContainerNetwork& network);
-
 /// What the kernel translates for a container: a published port whose family the primary endpoint has.
 std::vector<PortRule> port_rules(const ContainerNetwork& network, const std::vector<PublishedPort>& ports);
 

@@ -157,12 +157,14 @@ void retire_idle_networks(const Paths& paths, WhenIdle when) {
   if (all_idle && !why_no_nftables()) remove_rule_table(paths);
 }
 
-void retire_network_now(const Paths& paths, const NetworkRecord& record) {
+void delete_idle_network(const Paths& paths, const NetworkRecord& record) {
+  make_directories(paths.run / "networks");
   const std::optional<FileLock> lock = try_lock_joining(paths);
   if (!lock || !is_idle(paths, record.name)) {
     throw Error(ErrorKind::Busy, "network " + record.name + " is in use");
   }
   retire_network(paths, record);
+  delete_network(paths, record.name);
 }
 
 std::vector<std::string> network_users(const Paths& paths, const std::string& network) {

@@ -46,7 +46,7 @@ void NetHost::SetUp() {
   check(::unshare(CLONE_NEWNET | CLONE_NEWNS), "unshare");
   check(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "mount");
   NetworkLinks().set_loopback_up();
-  directory_ = std::make_unique<TempDirectory>();
+  directory_ = std::make_unique<TempDirectory>("/dev/shm");  // $CTR_RUN is a tmpfs, too
   paths_.root = directory_->path() / "root";
   paths_.run = directory_->path() / "run";
   make_directories(paths_.root);

@@ -46,7 +46,8 @@ std::vector<PulledImage> pull_image(Context& context, const PullRequest& request
   std::vector<PulledImage> pulled;
   for (const Reference& reference : references_of(*session, request)) {
     PullOptions options;
-    options.platform = request.platform ? *request.platform : default_platform(context);
+    options.platform = request.platform;
+    options.preferred = default_platform(context);
     options.progress = &progress;
     const PullResult result = pull_image(context.store(), *session, reference, options);
     pulled.push_back({reference, result.target, result.status == PullStatus::Downloaded});

@@ -82,7 +82,7 @@ void check_platform(const PullOptions& options, const PullPlan& plan, const Refe
 PullPlan make_plan(const Store& store, RegistryClient& client, const Reference& reference, const PullOptions& options) {
   const TraceSpan span("resolve", reference.str());
   PullPlan plan{fetch_target(store, client, reference), {}, {}, {}, {}};
-  const Platform wanted = options.platform.value_or(host_platform());
+  const Platform wanted = options.platform.value_or(options.preferred.value_or(host_platform()));
   while (plan.manifest().is_index()) {
     if (plan.inner.size() >= kDeepestIndex) throw Error(ErrorKind::Invalid, "indexes are nested too deep");
     const Index index = parse_index(plan.manifest_bytes(), plan.manifest().media_type);

@@ -167,6 +167,8 @@ TEST_F(TransferTest, AnImageOfAnotherPlatformIsRefusedIfOneWasAskedFor) {
   name(here_.store, "reg.test/app:v1", make_test_image(here_.store, kBase, kArm64));
   push("reg.test/app:v1");
   EXPECT_THROW(pull(there_.store, "reg.test/app:v1", {.platform = kAmd64}), Error);
+  const Reference reference = Reference::parse("reg.test/app:v1");
+  EXPECT_EQ(pull_image(there_.store, *session_, reference, {.preferred = kAmd64}).status, PullStatus::Downloaded);
 }
 
 TEST_F(TransferTest, ABrokenDownloadResumesWhereItBroke) {

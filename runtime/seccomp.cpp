@@ -10,11 +10,11 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <map>
-#include <seccomp.h>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "runtime/seccomp_arch.h"
+#include "runtime/seccomp_calls.h"
 
 namespace ctr {
 
@@ -22,110 +22,7 @@ namespace {
 
 using Code = std::vector<sock_filter>;
 
-constexpr std::uint32_t kX32Bit = 0x40000000;
 constexpr std::size_t kMaxProgram = BPF_MAXINSNS;
-
-struct Architecture {
-  std::string_view name;
-  std::uint32_t token;        // libseccomp's
-  std::uint32_t audit;        // what the kernel says
-  std::uint32_t number_base;  // where its system calls start
-  bool is_64_bit;
-  bool has_multiplexer;  // socketcall and ipc
-};
-
-constexpr std::array kArchitectures = {
-    Architecture{"SCMP_ARCH_X86_64", SCMP_ARCH_X86_64, AUDIT_ARCH_X86_64, 0, true, false},
-    Architecture{"SCMP_ARCH_X86", SCMP_ARCH_X86, AUDIT_ARCH_I386, 0, false, true},
-    Architecture{"SCMP_ARCH_X32", SCMP_ARCH_X32, AUDIT_ARCH_X86_64, kX32Bit, false, false},
-    Architecture{"SCMP_ARCH_AARCH64", SCMP_ARCH_AARCH64, AUDIT_ARCH_AARCH64, 0, true, false},
-    Architecture{"SCMP_ARCH_ARM", SCMP_ARCH_ARM, AUDIT_ARCH_ARM, 0, false, false},
-    Architecture{"SCMP_ARCH_MIPS", SCMP_ARCH_MIPS, AUDIT_ARCH_MIPS, 4000, false, true},
-    Architecture{"SCMP_ARCH_MIPS64", SCMP_ARCH_MIPS64, AUDIT_ARCH_MIPS64, 5000, true, false},
-    Architecture{"SCMP_ARCH_MIPS64N32", SCMP_ARCH_MIPS64N32, AUDIT_ARCH_MIPS64N32, 6000, false, false},
-    Architecture{"SCMP_ARCH_MIPSEL", SCMP_ARCH_MIPSEL, AUDIT_ARCH_MIPSEL, 4000, false, true},
-    Architecture{"SCMP_ARCH_MIPSEL64", SCMP_ARCH_MIPSEL64, AUDIT_ARCH_MIPSEL64, 5000, true, false},
-    Architecture{"SCMP_ARCH_MIPSEL64N32", SCMP_ARCH_MIPSEL64N32, AUDIT_ARCH_MIPSEL64N32, 6000, false, false},
-    Architecture{"SCMP_ARCH_PPC", SCMP_ARCH_PPC, AUDIT_ARCH_PPC, 0, false, true},
-    Architecture{"SCMP_ARCH_PPC64", SCMP_ARCH_PPC64, AUDIT_ARCH_PPC64, 0, true, true},
-    Architecture{"SCMP_ARCH_PPC64LE", SCMP_ARCH_PPC64LE, AUDIT_ARCH_PPC64LE, 0, true, true},
-    Architecture{"SCMP_ARCH_S390", SCMP_ARCH_S390, AUDIT_ARCH_S390, 0, false, true},
-    Architecture{"SCMP_ARCH_S390X", SCMP_ARCH_S390X, AUDIT_ARCH_S390X, 0, true, true},
-    Architecture{"SCMP_ARCH_PARISC", SCMP_ARCH_PARISC, AUDIT_ARCH_PARISC, 0, false, false},
-    Architecture{"SCMP_ARCH_PARISC64", SCMP_ARCH_PARISC64, AUDIT_ARCH_PARISC64, 0, true, false},
-    Architecture{"SCMP_ARCH_RISCV64", SCMP_ARCH_RISCV64, AUDIT_ARCH_RISCV64, 0, true, false},
-};
-
-const Architecture& find_architecture(std::string_view name) {
-  for (const Architecture& one : kArchitectures) {
-    if (one.name == name) return one;
-  }
-  throw Error(ErrorKind::Invalid, "no seccomp architecture " + json_quote(name));
-}
-
-struct Numbered {
-  std::string_view name;
-  int number;
-};
-
-/// Newer than the library of the floor (libseccomp 2.5.4), and the same on every architecture above its base.
-constexpr std::array kNewCalls = {
-    Numbered{"set_mempolicy_home_node", 450},
-    Numbered{"cachestat", 451},
-    Numbered{"fchmodat2", 452},
-    Numbered{"map_shadow_stack", 453},
-    Numbered{"futex_wake", 454},
-    Numbered{"futex_wait", 455},
-    Numbered{"futex_requeue", 456},
-    Numbered{"statmount", 457},
-    Numbered{"listmount", 458},
-    Numbered{"lsm_get_self_attr", 459},
-    Numbered{"lsm_set_self_attr", 460},
-    Numbered{"lsm_list_modules", 461},
-    Numbered{"mseal", 462},
-    Numbered{"setxattrat", 463},
-    Numbered{"getxattrat", 464},
-    Numbered{"listxattrat", 465},
-    Numbered{"removexattrat", 466},
-    Numbered{"open_tree_attr", 467},
-    Numbered{"file_getattr", 468},
-    Numbered{"file_setattr", 469},
-};
-
-constexpr std::array kX8664Calls = {Numbered{"uretprobe", 335}, Numbered{"uprobe", 336}};
-
-/// The first argument of socketcall and ipc.
-constexpr std::array kSocketCalls = {
-    Numbered{"socket", 1},    Numbered{"bind", 2},        Numbered{"connect", 3},     Numbered{"listen", 4},
-    Numbered{"accept", 5},    Numbered{"getsockname", 6}, Numbered{"getpeername", 7}, Numbered{"socketpair", 8},
-    Numbered{"send", 9},      Numbered{"recv", 10},       Numbered{"sendto", 11},     Numbered{"recvfrom", 12},
-    Numbered{"shutdown", 13}, Numbered{"setsockopt", 14}, Numbered{"getsockopt", 15}, Numbered{"sendmsg", 16},
-    Numbered{"recvmsg", 17},  Numbered{"accept4", 18},    Numbered{"recvmmsg", 19},   Numbered{"sendmmsg", 20},
-};
-constexpr std::array kIpcCalls = {
-    Numbered{"semop", 1},   Numbered{"semget", 2},  Numbered{"semctl", 3},  Numbered{"semtimedop", 4},
-    Numbered{"msgsnd", 11}, Numbered{"msgrcv", 12}, Numbered{"msgget", 13}, Numbered{"msgctl", 14},
-    Numbered{"shmat", 21},  Numbered{"shmdt", 22},  Numbered{"shmget", 23}, Numbered{"shmctl", 24},
-};
-
-template <std::size_t Size>
-int number_in(const std::array<Numbered, Size>& table, std::string_view name) {
-  for (const Numbered& one : table) {
-    if (one.name == name) return one.number;
-  }
-  return -1;
-}
-
-/// The number as the kernel sees it, or a negative one when the architecture lacks the call.
-std::int64_t resolve(const Architecture& architecture, const std::string& name) {
-  const int known = seccomp_syscall_resolve_name_arch(architecture.token, name.c_str());
-  if (known >= 0) return known;
-  if (architecture.audit == AUDIT_ARCH_X86_64 && architecture.number_base == 0) {
-    if (const int number = number_in(kX8664Calls, name); number >= 0) return number;
-  }
-  const int number = number_in(kNewCalls, name);
-  return number < 0 ? -1 : static_cast<std::int64_t>(architecture.number_base) + number;
-}
 
 std::uint32_t return_value(SeccompAction action, const std::optional<std::uint32_t>& errno_value) {
   const std::uint32_t data = errno_value.value_or(EPERM) & SECCOMP_RET_DATA;
@@ -161,7 +58,7 @@ struct Verdict {
 };
 
 struct Section {
-  const Architecture* architecture;
+  const SeccompArchitecture* architecture;
   std::map<std::uint32_t, Verdict> verdicts;
 };
 
@@ -175,20 +72,14 @@ void add_verdict(Section& section, std::uint32_t number, const std::vector<Secco
   }
 }
 
-/// The call by way of socketcall or ipc, whose first argument says which; its own arguments are out of a filter's
-/// reach.
-void add_multiplexed(Section& section, const std::string& name, std::vector<SeccompArgument> conditions,
+/// The call by both ways. What a multiplexer's arguments point to is out of a filter's reach, so that of the conditions
+/// only those that are not on the first argument remain there.
+void add_multiplexed(Section& section, const MultiplexedCall& call, std::vector<SeccompArgument> conditions,
                      std::uint32_t value) {
-  if (!section.architecture->has_multiplexer) return;
-  const int socket_call = number_in(kSocketCalls, name);
-  const int ipc_call = number_in(kIpcCalls, name);
-  if (socket_call < 0 && ipc_call < 0) return;
-  const std::int64_t number = resolve(*section.architecture, socket_call >= 0 ? "socketcall" : "ipc");
-  if (number < 0) return;
+  if (call.direct != 0) add_verdict(section, call.direct, conditions, value);
   std::erase_if(conditions, [](const SeccompArgument& one) { return one.index == 0; });
-  const int which = socket_call >= 0 ? socket_call : ipc_call;
-  conditions.push_back({0, static_cast<std::uint64_t>(which), 0, SeccompOperator::Equal});
-  add_verdict(section, static_cast<std::uint32_t>(number), conditions, value);
+  conditions.push_back({0, call.selector, 0, SeccompOperator::Equal});
+  add_verdict(section, call.multiplexer, conditions, value);
 }
 
 /// Conditions on different arguments must all hold. Several on one argument are alternatives, as other runtimes read
@@ -202,16 +93,17 @@ std::vector<std::vector<SeccompArgument>> alternatives(const std::vector<Seccomp
   return result;
 }
 
-Section make_section(const Architecture& architecture, const SeccompSpec& spec, std::uint32_t default_value) {
+Section make_section(const SeccompArchitecture& architecture, const SeccompSpec& spec, std::uint32_t default_value) {
   Section section{&architecture, {}};
   for (const SeccompRule& rule : spec.rules) {
     const std::uint32_t value = return_value(rule.action, rule.errno_value);
     if (value == default_value) continue;
     for (const std::string& name : rule.names) {
-      const std::int64_t number = resolve(architecture, name);
+      const std::int64_t number = resolve_system_call(architecture, name);
+      const auto multiplexed = find_multiplexed_call(architecture, name);
       for (const auto& conditions : alternatives(rule.arguments)) {
         if (number >= 0) add_verdict(section, static_cast<std::uint32_t>(number), conditions, value);
-        add_multiplexed(section, name, conditions, value);
+        if (multiplexed) add_multiplexed(section, *multiplexed, conditions, value);
       }
     }
   }
@@ -441,7 +333,7 @@ std::vector<Section> make_sections(const SeccompSpec& spec, std::uint32_t defaul
   names.resize(std::min<std::size_t>(names.size(), 1));
   names.insert(names.end(), spec.architectures.begin(), spec.architectures.end());
   for (const std::string& name : names) {
-    const Architecture& architecture = find_architecture(name);
+    const SeccompArchitecture& architecture = find_seccomp_architecture(name);
     const auto is_same = [&](const Section& one) { return one.architecture == &architecture; };
     if (std::any_of(sections.begin(), sections.end(), is_same)) continue;
     sections.push_back(make_section(architecture, spec, default_value));

@@ -101,6 +101,17 @@ int become(const SpawnPlan& plan) {
   return errno;
 }
 
+/// In a function of its own, so that no other variable lives in a register across vfork. Returns what vfork does;
+/// `failure` is the child's errno if the program could not be executed.
+[[gnu::noinline]] pid_t start_child(const SpawnPlan& plan, volatile int& failure) {
+  const pid_t pid = ::vfork();
+  if (pid == 0) {
+    failure = become(plan);
+    ::_exit(127);
+  }
+  return pid;
+}
+
 }  // namespace
 
 ChildProcess spawn(const Command& command) {
@@ -133,11 +144,7 @@ ChildProcess spawn(const Command& command) {
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
   volatile int failure = 0;
-  const pid_t pid = ::vfork();
-  if (pid == 0) {
-    failure = become(plan);
-    ::_exit(127);
-  }
+  const pid_t pid = start_child(plan, failure);
   const int error = errno;
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0) throw_errno(error, "start", plan.program);

@@ -96,7 +96,7 @@ std::string tmpfs_words(const MountRequest& request) {
   if (!request.tmpfs_options) return words;
   if (request.tmpfs_options->size_bytes > 0) words = "size=" + std::to_string(request.tmpfs_options->size_bytes);
   if (request.tmpfs_options->mode > 0) {
-    char mode[16];
+    char mode[32];
     std::snprintf(mode, sizeof mode, "mode=%llo", static_cast<unsigned long long>(request.tmpfs_options->mode));
     words += (words.empty() ? "" : ",") + std::string(mode);
   }

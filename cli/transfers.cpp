@@ -62,7 +62,6 @@ int push(Invocation& invocation) {
   std::vector<PushedImage> images;
   {
     TransferView view(STDOUT_FILENO, loudness(flags));
-    view.message("The push refers to repository [" + Reference::parse_name(name).name() + "]");
     images = push_image(invocation.context(), {name, platform, flags.on("all-tags")}, view);
   }
   for (const PushedImage& image : images) {

@@ -51,14 +51,26 @@ Fd open_context(const std::string& type) { return Fd(check(::fsopen(type.c_str()
 /// The options that make foreign overlay marks in a layer powerless.
 constexpr const char* kPlainOptions[][2] = {{"redirect_dir", "off"}, {"metacopy", "off"}, {"index", "off"}};
 
+/// Overlay took no parameters one by one before Linux 6.5: anything is accepted there, and refused only when the mount is
+/// made. A directory that does not exist tells such a kernel from one that looks at what it is given.
+bool accepts_anything(const Fd& context) {
+  return ::fsconfig(context.get(), FSCONFIG_SET_STRING, "lowerdir+", "/proc/self/no such directory", 0) == 0;
+}
+
+[[noreturn]] void refuse_lowerdir_plus() {
+  throw Error(ErrorKind::Unavailable, "this kernel's overlay knows no lowerdir+ (Linux 6.5)", ENOSYS);
+}
+
 }  // namespace
 
 Fd mount_overlay_detached(const OverlayMount& overlay) {
+  static const bool is_old = accepts_anything(open_context("overlay"));
+  if (is_old) refuse_lowerdir_plus();
   const Fd context = open_context("overlay");
   for (const fs::path& lower : overlay.lowers) {
     if (::fsconfig(context.get(), FSCONFIG_SET_STRING, "lowerdir+", lower.c_str(), 0) == 0) continue;
     if (errno == EINVAL && &lower == &overlay.lowers.front()) {
-      throw Error(ErrorKind::Unavailable, "this kernel's overlay knows no lowerdir+ (Linux 6.5)", ENOSYS);
+      refuse_lowerdir_plus();
     }
     fail(errno, context.get(), "mount overlay with lowerdir+=" + lower.native());
   }

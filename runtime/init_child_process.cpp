@@ -139,6 +139,8 @@ void drop_privileges(const Child& child) {
   require(child, call(SYS_prctl, PR_SET_KEEPCAPS, 0, 0, 0, 0), InitStep::Capabilities);
   if (plan.no_new_privileges) {
     require(child, call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), InitStep::NoNewPrivileges);
+    // Its notify descriptor is for our parent, who may be gone once the gate opens.
+    if (plan.has_seccomp_listener) load_filter(child);
   } else if (plan.seccomp_filter != nullptr) {
     const std::uint64_t held = permitted_capabilities(child);
     set_capabilities(child, held, held, 0);
@@ -231,7 +233,7 @@ void run_process(Child& child) {
   follow_parent_into_death(child);
   find_command(child);
   wait_at_gate(child);
-  if (plan.no_new_privileges) load_filter(child);
+  if (plan.no_new_privileges && !plan.has_seccomp_listener) load_filter(child);
   execute(child);
 }
 

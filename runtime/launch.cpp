@@ -62,12 +62,22 @@ class Conversation {
       InitMessage message{};
       if (received.bytes.size() != sizeof message) throw Error(ErrorKind::Corrupt, "the init process sent nonsense");
       std::memcpy(&message, received.bytes.data(), sizeof message);
-      if (message.type == InitMessageType::Ready) return;
+      if (must_wait(message)) {
+        early_.emplace_back(message, std::move(received.fds));
+        continue;
+      }
       handle(message, std::move(received.fds));
+      if (is_ready_) return;
     }
   }
 
  private:
+  /// The process that goes on may be heard before the one that made it says who it is.
+  bool must_wait(const InitMessage& message) const {
+    return state_.init->plan.forks_after_join && !has_forked_ && message.type != InitMessageType::Forked &&
+           message.type != InitMessageType::Failure;
+  }
+
   void handle(const InitMessage& message, std::vector<Fd> fds) {
     switch (message.type) {
       case InitMessageType::Failure:
@@ -87,6 +97,7 @@ class Conversation {
         if (!fds.empty()) state_.seccomp_listener = std::move(fds.front());
         return;
       case InitMessageType::Ready:
+        is_ready_ = true;
         return;
     }
   }
@@ -99,6 +110,8 @@ class Conversation {
     wait_for_pidfd(state_.pidfd.get());
     state_.pid = pid;
     state_.pidfd = std::move(next);
+    has_forked_ = true;
+    for (auto& [message, fds] : std::exchange(early_, {})) handle(message, std::move(fds));
   }
 
   [[noreturn]] void fail_without_message() {
@@ -111,6 +124,9 @@ class Conversation {
 
   Sandbox::State& state_;
   const LaunchEvents& events_;
+  bool is_ready_ = false;
+  bool has_forked_ = false;
+  std::vector<std::pair<InitMessage, std::vector<Fd>>> early_;
 };
 
 }  // namespace

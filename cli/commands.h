@@ -18,6 +18,7 @@ std::vector<CommandSpec> container_resource_command_specs();
 std::vector<CommandSpec> image_command_specs();
 std::vector<CommandSpec> image_archive_command_specs();
 std::vector<CommandSpec> build_command_specs();
+std::vector<CommandSpec> buildx_command_specs();
 std::vector<CommandSpec> transfer_command_specs();
 std::vector<CommandSpec> login_command_specs();
 std::vector<CommandSpec> system_command_specs();

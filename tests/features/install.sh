@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# scripts/install: by rename, names another ctr, removes exactly what it put there.
+. "$(dirname "$0")/lib.bash"
+[ -x "$here/build/release/bin/ctr" ] || skip "needs a release build"
+prefix=$work/prefix
+mkdir -p "$prefix/bin" "$work/other"
+touch "$prefix/bin/mine"
+printf '#!/bin/sh\n' >"$work/other/ctr"
+chmod +x "$work/other/ctr"
+
+has "$("$here/scripts/install" "$prefix" --docker)" "installed ctr in $prefix/bin"
+has "$("$prefix/bin/ctr" version)" "Version:"
+has "$("$prefix/bin/docker" --version)" "ctr version"
+before=$(stat -c %i "$prefix/bin/ctr")
+has "$(PATH=$work/other:$PATH "$here/scripts/install" "$prefix")" "$work/other/ctr"
+[ "$(stat -c %i "$prefix/bin/ctr")" != "$before" ] || fail "the program was overwritten in place"
+[ ! -e "$prefix/bin/docker" ] || fail "a link of an earlier install stayed"
+status_is 125 "$here/scripts/install" --nope
+"$here/scripts/install" --uninstall "$prefix" >/dev/null
+is "$(find "$prefix" -type f -o -type l)" "$prefix/bin/mine"
+status_is 1 "$here/scripts/install" --uninstall "$prefix"

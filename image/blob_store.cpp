@@ -171,6 +171,15 @@ std::string BlobStore::read(const Digest& digest, std::uint64_t limit) const {
   return content;
 }
 
+bool BlobStore::is_whole(const Digest& digest) const {
+  const std::optional<Fd> file = find(digest);
+  if (!file) return false;
+  Hasher hasher;
+  FdSource source(file->get());
+  copy_all(source, hasher);
+  return hasher.digest() == digest;
+}
+
 Descriptor BlobStore::put(std::string_view media_type, std::string_view bytes) const {
   const Descriptor descriptor = describe(media_type, bytes);
   if (has(descriptor.digest)) return descriptor;

@@ -68,6 +68,8 @@ class BlobStore {
   /// The whole blob, verified against its digest. Throws NotFound, Corrupt, or Invalid above `limit`.
   std::string read(const Digest& digest, std::uint64_t limit) const;
   fs::path path(const Digest& digest) const;
+  /// Whether the blob is there and has its digest: reads all of it.
+  bool is_whole(const Digest& digest) const;
 
   /// Stores bytes at hand.
   Descriptor put(std::string_view media_type, std::string_view bytes) const;

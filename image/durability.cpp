@@ -60,12 +60,24 @@ bool UnsyncedMarkers::has_lost() const {
   return std::ranges::any_of(boots, [&](const std::string& boot) { return boot != boot_id_; });
 }
 
-void UnsyncedMarkers::discard_lost(const fs::path& trash) const {
+std::vector<std::string> UnsyncedMarkers::find_lost() const {
+  std::vector<std::string> objects;
+  for (const std::string& boot : list_directory(root_ / "unsynced")) {
+    if (boot == boot_id_) continue;
+    for (const std::string& name : list_directory(root_ / "unsynced" / boot)) {
+      if (std::string object = object_of(name); !object.empty()) objects.push_back(std::move(object));
+    }
+  }
+  return objects;
+}
+
+void UnsyncedMarkers::settle_lost(const std::set<std::string>& whole, const fs::path& trash) const {
   for (const std::string& boot : list_directory(root_ / "unsynced")) {
     if (boot == boot_id_) continue;
     const fs::path directory = root_ / "unsynced" / boot;
     for (const std::string& name : list_directory(directory)) {
-      if (const std::string object = object_of(name); !object.empty()) move_to_trash(root_ / object, trash);
+      const std::string object = object_of(name);
+      if (!object.empty() && !whole.contains(object)) move_to_trash(root_ / object, trash);
       ::unlink((directory / name).c_str());
     }
     ::rmdir(directory.c_str());

@@ -1,10 +1,11 @@
-// Published is not yet durable: a new blob or layer appears by rename, without fsync, and a power cut may leave its
-// name and lose its bytes. So an empty marker file, unsynced/<boot id>/<kind>-<hex>, is made before the rename. A sync
-// of the whole store removes the markers; markers of another boot name objects that must count as absent, and the first
-// `ctr` after that boot moves these away. A journalling file system keeps the order (marker, then name), which is all
-// that this needs: no fsync until somebody promises durability.
+// Published is not yet durable: a new blob or layer appears by rename, without fsync, and a power cut may leave its name
+// and lose its bytes. So an empty marker file, unsynced/<boot id>/<object>, is made before the rename. A sync of the
+// whole store removes the markers. Objects that another boot left marked may have lost their bytes: the first `ctr` after
+// that boot keeps what proves itself whole (a blob by its digest) and moves the rest away. A journalling file system
+// keeps the order (marker, then name), which is all that this needs: no fsync until somebody promises durability.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,10 +24,11 @@ class UnsyncedMarkers {
   /// Makes everything durable that is published now: one syncfs, then the markers of these objects go. Nothing to do
   /// when there are no markers.
   void sync() const;
-  /// The objects that another boot left unsynced, from now on absent: moves them into `trash`. REQUIRES: store.lock
-  /// held exclusively.
-  void discard_lost(const fs::path& trash) const;
-  /// Whether discard_lost has anything to do.
+  /// The objects that another boot left unsynced.
+  std::vector<std::string> find_lost() const;
+  /// Ends their state: those in `whole` stay, the others are moved into `trash`. REQUIRES: store.lock held exclusively.
+  void settle_lost(const std::set<std::string>& whole, const fs::path& trash) const;
+  /// Whether there are any.
   bool has_lost() const;
 
  private:

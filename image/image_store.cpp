@@ -48,11 +48,11 @@ std::optional<Record> find_record(const fs::path& path) {
 }
 
 // A directory may be removed as empty by another process between its creation and the file's: try again.
-void write_record(const fs::path& path, const Record& record) {
+void write_record(const fs::path& path, const Record& record, Durability durability = Durability::Synced) {
   for (int attempt = 0;; ++attempt) {
     make_directories(path.parent_path());
     try {
-      return write_file_atomic(path, serialise_record(record), Durability::Synced);
+      return write_file_atomic(path, serialise_record(record), durability);
     } catch (const Error& error) {
       if (error.error_number() != ENOENT || attempt == 10) throw;
     }
@@ -176,7 +176,7 @@ void ImageStore::remember_repo_digest(const Reference& repository, const Descrip
   const fs::path path = name_path(root_, repository.with_digest(remote.digest));
   const std::optional<Record> before = find_record(path);
   if (before && before->descriptor == remote && before->local == local) return;
-  write_record(path, {remote, local});
+  write_record(path, {remote, local}, Durability::Cached);  // can be learned again
 }
 
 std::vector<RepoDigest> ImageStore::repo_digests() const {

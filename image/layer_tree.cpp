@@ -57,6 +57,7 @@ LayerTree::Node* LayerTree::descend(Node& parent, std::string_view name, const s
   const auto found = parent.children.find(name);
   if (found != parent.children.end() && found->second->inode) return found->second.get();
   if (missing == Missing::Refuse) return nullptr;
+  if (path.size() > kPathLimit) refuse(path, "has more than 4095 bytes");
   auto node = std::make_unique<Node>();
   node->inode = make_inode(implied_directory({}));
   node->is_implied = true;

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <linux/magic.h>
 #include <mutex>
+#include <set>
 #include <sys/vfs.h>
 #include <unistd.h>
 #include <utility>
@@ -101,10 +102,21 @@ Store::Store(const fs::path& root, const fs::path& run)
       images_(root_),
       layers_(root_, markers_),
       snapshots_(root_) {
-  if (markers_.has_lost()) {
-    const FileLock lock = FileLock::acquire(lock_path(), LockMode::Exclusive);
-    markers_.discard_lost(trash_path());
+  if (markers_.has_lost()) settle_lost();
+}
+
+// After a reboot: layers that nobody synced are unpacked again from their blobs, which are read before the lock is
+// taken.
+void Store::settle_lost() const {
+  constexpr std::string_view kBlobs = "blobs/sha256/";
+  std::set<std::string> whole;
+  for (const std::string& object : markers_.find_lost()) {
+    if (!object.starts_with(kBlobs)) continue;
+    const auto digest = Digest::from_hex(std::string_view(object).substr(kBlobs.size()));
+    if (digest && blobs_.is_whole(*digest)) whole.insert(object);
   }
+  const FileLock lock = FileLock::acquire(lock_path(), LockMode::Exclusive);
+  markers_.settle_lost(whole, trash_path());
 }
 
 Pin Store::pin() const {

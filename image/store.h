@@ -69,6 +69,8 @@ class Store {
   fs::path pins_path() const { return run_ / "pins"; }
 
  private:
+  void settle_lost() const;
+
   fs::path root_;
   fs::path run_;
   UnsyncedMarkers markers_;

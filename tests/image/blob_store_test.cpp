@@ -107,14 +107,16 @@ TEST_F(BlobStoreTest, IdlePartialsGoAndLockedOnesStay) {
   EXPECT_EQ(list_directory(directory_.path() / "ingest"), std::vector<std::string>{Digest::of("busy").hex()});
 }
 
-TEST_F(BlobStoreTest, BlobOfALostBootIsAbsentAndOfASyncedOneStays) {
+TEST_F(BlobStoreTest, UnsyncedBlobsOfAnotherBootAreSettled) {
   const Descriptor synced = blobs_.put("x", "synced");
   markers_.sync();
+  const Descriptor whole = blobs_.put("x", "whole");
   const Descriptor lost = blobs_.put("x", "lost");
   const UnsyncedMarkers next_boot(directory_.path(), "boot-2");
-  EXPECT_TRUE(next_boot.has_lost());
-  next_boot.discard_lost(trash_);
+  EXPECT_EQ(next_boot.find_lost().size(), 2u);
+  next_boot.settle_lost({"blobs/sha256/" + whole.digest.hex()}, trash_);
   EXPECT_TRUE(blobs_.has(synced.digest));
+  EXPECT_TRUE(blobs_.has(whole.digest));
   EXPECT_FALSE(blobs_.has(lost.digest));
   EXPECT_FALSE(next_boot.has_lost());
 }

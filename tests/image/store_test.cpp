@@ -36,11 +36,23 @@ TEST_F(StoreTest, FormatThatIsNoNumberIsCorrupt) {
   EXPECT_THROW(Store(store().root(), store().run()), Error);
 }
 
-TEST_F(StoreTest, ObjectsOfALostBootAreAbsentAfterOpening) {
-  const Descriptor blob = store().blobs().put("x", "bytes");
+TEST_F(StoreTest, OfALostBootWholeBlobsStayAndDamagedOnesAndLayersGo) {
+  const Descriptor whole = store().blobs().put("x", "whole");
+  const Descriptor damaged = store().blobs().put("x", "damaged");
+  fixture_.make_layer({{"a", "1"}});
+  write_file_atomic(store().blobs().path(damaged.digest), std::string(7, '\0'), Durability::Cached);
   fs::rename(store().root() / "unsynced" / current_boot_id(), store().root() / "unsynced/an-earlier-boot");
   const Store again(store().root(), store().run());
-  EXPECT_FALSE(again.blobs().has(blob.digest));
+  EXPECT_TRUE(again.blobs().has(whole.digest));
+  EXPECT_FALSE(again.blobs().has(damaged.digest));
+  EXPECT_TRUE(again.layers().list().empty());
+}
+
+TEST_F(StoreTest, SyncedObjectsSurviveTheBoot) {
+  fixture_.make_layer({{"a", "1"}});
+  store().sync();
+  fs::rename(store().root() / "unsynced" / current_boot_id(), store().root() / "unsynced/an-earlier-boot");
+  EXPECT_EQ(Store(store().root(), store().run()).layers().list().size(), 1u);
 }
 
 TEST_F(StoreTest, ImageIsFoundByNameDigestAndPrefix) {

@@ -1,6 +1,7 @@
 // Reading images from one tar, as it streams in and in whatever order: blobs go to the store, documents are kept until
 // the end, and then an OCI layout's index.json, or else a docker-archive's manifest.json, says what it all is.
 #include <algorithm>
+#include <array>
 #include <future>
 #include <map>
 #include <set>
@@ -88,8 +89,10 @@ class ArchiveReader {
     const auto digest = Digest::from_hex(std::string_view(entry.path).substr(kBlobPrefix.size()));
     if (!digest) throw Error(ErrorKind::Invalid, "the archive's file " + entry.path + " is no digest");
     pin_.add(*digest);
+    if (const auto layer = store_.layers().find(*digest); layer && layer->identity.canonical_version != 0)
+      return {std::string(), *digest, layer->identity.tar_size};  // can be made again from its tree
     std::optional<BlobWriter> writer = store_.blobs().ingest(*digest);
-    if (!writer) return {std::string(), *digest, entry.size};
+    if (!writer) return {std::string(), *digest, store_.blobs().find_size(*digest).value_or(entry.size)};
     writer->restart();
     copy_all(tar, *writer);
     return std::move(*writer).commit({}, entry.size);
@@ -107,9 +110,10 @@ class ArchiveReader {
   ArchiveFiles files_;
 };
 
-Compression compression_of_blob(const BlobStore& blobs, const Digest& digest) {
+Compression compression_of_blob(const Store& store, const Digest& digest) {
+  if (store.layers().has(digest)) return Compression::None;  // named by its diff id: a plain tar
   std::array<std::byte, 8> first{};
-  const Fd file = blobs.open(digest);
+  const Fd file = store.blobs().open(digest);
   const std::size_t count = FdSource(file.get()).read(first);
   return detect_compression(Bytes(first).first(count));
 }
@@ -128,7 +132,7 @@ Descriptor image_from_manifest_item(Store& store, Pin& pin, const ArchiveFiles& 
                     {}};
   for (std::size_t i = 0; i < paths.size(); ++i) {
     Descriptor layer = files.blob_at(clean_entry_path(paths[i]));
-    const Compression compression = compression_of_blob(store.blobs(), layer.digest);
+    const Compression compression = compression_of_blob(store, layer.digest);
     if (compression == Compression::None && layer.digest != config.diff_ids[i])
       throw Error(ErrorKind::Corrupt, paths[i] + " has the digest " + layer.digest.str() + ", but the config says " +
                                           config.diff_ids[i].str());

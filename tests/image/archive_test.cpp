@@ -70,6 +70,15 @@ TEST_F(ArchiveTest, WhatIsSavedIsLoadedIntoAnEmptyStore) {
   EXPECT_EQ(again.text(), saved());
 }
 
+TEST_F(ArchiveTest, LoadingTwiceAddsNothing) {
+  StoreFixture other;
+  load(other, saved());
+  const auto images = load(other, saved());
+  EXPECT_EQ(images.at(0).id, id());
+  EXPECT_EQ(other.store().blobs().list().size(), 2u);
+  EXPECT_EQ(other.store().layers().list().size(), 2u);
+}
+
 TEST_F(ArchiveTest, CompressedArchivesAreLoaded) {
   for (const Compression kind : {Compression::Gzip, Compression::Zstd}) {
     StringSink sink;

@@ -14,6 +14,7 @@ std::vector<CommandSpec> exec_command_specs();
 std::vector<CommandSpec> container_list_command_specs();
 std::vector<CommandSpec> log_command_specs();
 std::vector<CommandSpec> inspect_command_specs();
+std::vector<CommandSpec> container_file_command_specs();
 std::vector<CommandSpec> container_resource_command_specs();
 std::vector<CommandSpec> image_command_specs();
 std::vector<CommandSpec> image_archive_command_specs();

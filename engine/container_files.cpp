@@ -4,17 +4,14 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <sys/xattr.h>
 
 #include "base/error.h"
 #include "base/fd_path.h"
 #include "base/rooted_path.h"
 #include "engine/container_root.h"
 #include "engine/container_store.h"
+#include "engine/path_tar.h"
 #include "engine/tar_extractor.h"
-#include "image/canonical_tar.h"
-#include "image/entry_sources.h"
 #include "image/tar_reader.h"
 #include "runtime/user_lookup.h"
 
@@ -23,13 +20,6 @@ namespace {
 
 [[noreturn]] void not_found(const std::string& path, const std::string& container) {
   throw Error(ErrorKind::NotFound, "Could not find the file " + path + " in container " + container);
-}
-
-std::string link_text(int fd, std::size_t size) {
-  std::string target(size + 1, '\0');
-  const ssize_t length = check(::readlinkat(fd, "", target.data(), target.size()), "read link");
-  target.resize(static_cast<std::size_t>(length));
-  return target;
 }
 
 /// The path itself; a link at its end is not followed unless asked.
@@ -48,68 +38,6 @@ std::string base_of(const std::string& path) {
   return name.empty() ? "/" : name;
 }
 
-Entry entry_of(int fd, const std::string& name, const struct stat& status) {
-  Entry entry;
-  entry.path = name;
-  entry.mode = status.st_mode & 07777;
-  entry.uid = status.st_uid;
-  entry.gid = status.st_gid;
-  entry.mtime = {status.st_mtim.tv_sec, static_cast<std::uint32_t>(status.st_mtim.tv_nsec)};
-  switch (status.st_mode & S_IFMT) {
-    case S_IFREG:
-      entry.type = EntryType::File;
-      entry.size = static_cast<std::uint64_t>(status.st_size);
-      break;
-    case S_IFDIR: entry.type = EntryType::Directory; break;
-    case S_IFLNK:
-      entry.type = EntryType::Symlink;
-      entry.link = link_text(fd, static_cast<std::size_t>(status.st_size));
-      break;
-    case S_IFIFO: entry.type = EntryType::Fifo; break;
-    case S_IFCHR:
-    case S_IFBLK:
-      entry.type = S_ISCHR(status.st_mode) ? EntryType::CharacterDevice : EntryType::BlockDevice;
-      entry.device_major = major(status.st_rdev);
-      entry.device_minor = minor(status.st_rdev);
-      break;
-    default: throw Error(ErrorKind::Invalid, name + " is a socket: it can't be copied");
-  }
-  return entry;
-}
-
-class FileOfFd final : public FileContent {
- public:
-  explicit FileOfFd(int fd) : source_(fd) {}
-  std::size_t read(std::span<std::byte> buffer) override { return source_.read(buffer); }
-
- private:
-  FdSource source_;
-};
-
-void write_file_entry(CanonicalTarWriter& tar, int fd, const Entry& entry) {
-  if (entry.type != EntryType::File) {
-    NoContent nothing;
-    tar.add(entry, nothing);
-    return;
-  }
-  const Fd file = open_file(fd_path(fd), O_RDONLY | O_NONBLOCK);
-  FileOfFd content(file.get());
-  tar.add(entry, content);
-}
-
-/// A directory's entries below `name`; "" gives them as they are.
-void write_tree(CanonicalTarWriter& tar, int fd, const std::string& name) {
-  DirectorySource tree(fd, TreeKind::Plain, overlay_xattrs_of_this_process());
-  while (std::optional<Entry> entry = tree.next()) {
-    if (entry->path.empty()) continue;
-    if (!name.empty()) {
-      entry->path = name + "/" + entry->path;
-      if (entry->type == EntryType::HardLink) entry->link = name + "/" + entry->link;
-    }
-    tar.add(*entry, tree);
-  }
-}
-
 }  // namespace
 
 PathStat stat_container_path(Context& context, const std::string& container, const std::string& path) {
@@ -123,7 +51,7 @@ PathStat stat_container_path(Context& context, const std::string& container, con
   stat.size = static_cast<std::uint64_t>(status.st_size);
   stat.mode = status.st_mode;
   stat.mtime_ns = std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
-  if (S_ISLNK(status.st_mode)) stat.link_target = link_text(file.get(), static_cast<std::size_t>(status.st_size));
+  if (S_ISLNK(status.st_mode)) stat.link_target = link_text(file.get());
   return stat;
 }
 
@@ -137,13 +65,7 @@ void copy_from_container(Context& context, const std::string& container, const s
   const bool wants_directory = path.ends_with('/');
   if (wants_directory && !S_ISDIR(status.st_mode)) not_found(path, container);
   const std::string name = base_of(path);
-  CanonicalTarWriter tar(sink);
-  write_file_entry(tar, file.get(), entry_of(file.get(), name == "/" ? "" : name, status));
-  if (S_ISDIR(status.st_mode)) {
-    const Fd directory = open_file(fd_path(file.get()), O_RDONLY | O_DIRECTORY);
-    write_tree(tar, directory.get(), name == "/" ? "" : name);
-  }
-  tar.finish();
+  write_path_tar(file.get(), name == "/" ? "" : name, std::nullopt, sink);
 }
 
 void copy_to_container(Context& context, const std::string& container, const std::string& path, ByteSource& source,
@@ -168,10 +90,7 @@ void copy_to_container(Context& context, const std::string& container, const std
 void export_container(Context& context, const std::string& container, ByteSink& sink) {
   const ContainerRecord record = context.containers().get(container);
   const Fd mount = open_container_image(context, record);
-  const Fd root = open_file(fd_path(mount.get()), O_RDONLY | O_DIRECTORY);
-  CanonicalTarWriter tar(sink);
-  write_tree(tar, root.get(), "");
-  tar.finish();
+  write_contents_tar(mount.get(), sink);
 }
 
 }  // namespace ctr

@@ -178,7 +178,7 @@ std::string ask(int netns, Via via, const std::string& address, std::uint16_t po
   std::string answer;
   for (;;) {
     pollfd ready{socket.get(), POLLIN, 0};
-    if (::poll(&ready, 1, 1000) <= 0) return answer;
+    if (::poll(&ready, 1, 3000) <= 0) return answer;
     char bytes[4096];
     const ssize_t size = ::recv(socket.get(), bytes, sizeof bytes, 0);
     if (size < 0 && (errno == ECONNREFUSED || errno == ECONNRESET)) return "refused";

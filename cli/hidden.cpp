@@ -1,6 +1,7 @@
 // What other programs of ours call, and people do not.
 #include "cli/commands.h"
 #include "engine/containers.h"
+#include "engine/networks.h"
 
 namespace ctr {
 
@@ -9,6 +10,7 @@ namespace {
 /// The shim's last act: `ctr container-cleanup ID`.
 int cleanup(Invocation& invocation) {
   cleanup_container(invocation.context(), invocation.arguments().front());
+  retire_unused_networks(invocation.context());
   return 0;
 }
 

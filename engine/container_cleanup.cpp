@@ -80,9 +80,12 @@ void settle_last_run(Context& context, const ContainerRecord& record) {
   if (!path_exists(run_directory / kShimLock)) return;
   wait_for_shim_end(context, record.id);
   if (!path_exists(run_directory / kStateFile)) return;  // tidied before
+  const bool was_killed = !path_exists(context.containers().directory(record.id) / kExitFile);
   write_missing_exit(context, record);
   repair_log(context.containers().directory(record.id));
   tidy_run(context, record);
+  // A shim that ends by itself leaves that to the process that tidies up after it.
+  if (was_killed) retire_idle_networks(context.paths(), WhenIdle::Now);
 }
 
 void remove_stopped(Context& context, const ContainerRecord& record, RemoveVolumes volumes) {

@@ -375,6 +375,8 @@ PruneReport prune_networks(Context& context, const Filters& filters) {
   return report;
 }
 
+void retire_unused_networks(Context& context) { retire_idle_networks(context.paths(), WhenIdle::Wait); }
+
 std::string port_reach(const PortSummary& port) {
   const std::optional<IpAddress> address = IpAddress::find(port.ip);
   if (!address || port.public_port == 0) return "from containers on the same networks";

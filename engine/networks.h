@@ -68,6 +68,10 @@ enum class Force { No, Yes };
 /// With Force::Yes it is no error if the container is gone or not connected.
 void disconnect_network(Context& context, const std::string& network, const std::string& container, Force force);
 
+/// Removes bridges and rules that no container uses any more. Lingers two seconds first, so that containers that follow
+/// each other find them: for the end of a process that nobody waits for.
+void retire_unused_networks(Context& context);
+
 /// From where a published port can be reached, in words for `ctr port` and `ctr info`.
 std::string port_reach(const PortSummary& port);
 

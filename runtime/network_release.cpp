@@ -143,6 +143,7 @@ void retire_idle_networks(const Paths& paths, WhenIdle when) {
                                                              LockMode::Exclusive);
   if (!turn && when == WhenIdle::Wait) return;
   if (when == WhenIdle::Wait) linger(paths);
+  if (!path_exists(paths.run / "networks")) return;  // a reset came meanwhile
   // Who joins holds this lock, so a container is either seen here by its lease, or finds the bridge gone and makes it.
   const std::optional<FileLock> lock = try_lock_joining(paths);
   if (!lock) return;

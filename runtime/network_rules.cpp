@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/lock.h"
+#include "base/random.h"
 #include "runtime/network_owner.h"
 #include "runtime/nftables.h"
 
@@ -276,8 +277,13 @@ void remove_rule_table(const Paths& paths) {
 std::optional<std::string> why_no_nftables() {
   try {
     const NetlinkSocket socket(NetlinkBus::Netfilter);
-    (void)find_table_mark(socket, "ctr");
-    NftBatch batch;  // a transaction that changes nothing shows the right to make one
+    // A transaction that makes what we need and takes it away again changes nothing, and shows the right to make one
+    // and the kernel's parts for it: the family inet, and translation.
+    const std::string probe = "ctr-probe-" + random_hex(4);
+    NftBatch batch;
+    batch.add_table(probe, "ctr probe");
+    batch.add_chain(probe, {"probe", "nat", NftHook::Prerouting, kDstnat});
+    batch.delete_table(probe);
     batch.commit(socket);
     return std::nullopt;
   } catch (const Error& error) {

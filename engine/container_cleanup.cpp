@@ -12,6 +12,7 @@
 #include "engine/container_store.h"
 #include "engine/events.h"
 #include "engine/logs.h"
+#include "engine/make_spec.h"
 #include "engine/shim_settings.h"
 #include "engine/volumes.h"
 #include "image/store.h"
@@ -101,8 +102,10 @@ void remove_stopped(Context& context, const ContainerRecord& record, RemoveVolum
   context.events().append({"container", "destroy", record.id, event_attributes(record), 0});
 }
 
-void cleanup_container(Context& context, const std::string& id) {
-  if (!context.containers().find(id)) return;
+namespace {
+
+/// Tidies after a container that has ended, and removes it if that was asked for.
+void tidy_container(Context& context, const std::string& id) {
   std::optional<FileLock> lock;
   try {
     lock = context.containers().lock(id);
@@ -110,6 +113,7 @@ void cleanup_container(Context& context, const std::string& id) {
     if (error.kind() == ErrorKind::NotFound) return;
     throw;
   }
+  if (!context.containers().find(id)) return;  // a create that was killed
   const ContainerRecord record = context.containers().load(id);
   if (read_state(context, record).is_running()) return;  // started again meanwhile
   settle_last_run(context, record);
@@ -117,11 +121,29 @@ void cleanup_container(Context& context, const std::string& id) {
   if (record.host.auto_remove && has_run) remove_stopped(context, record, RemoveVolumes::Yes);
 }
 
+/// Whether a run is over and nobody is about to tidy after it. After an orderly end the process that the shim spawned
+/// does it; it is left alone for a while.
+bool is_abandoned(const fs::path& directory, const fs::path& run_directory) {
+  constexpr std::chrono::seconds kPatience{10};
+  struct stat status {};
+  if (::stat((run_directory / kStateFile).c_str(), &status) != 0 || is_shim_alive(run_directory)) return false;
+  const Time written = Time(std::chrono::seconds(status.st_mtim.tv_sec));
+  return !path_exists(directory / kExitFile) || now() - written > kPatience;
+}
+
+}  // namespace
+
+void cleanup_container(Context& context, const std::string& id) {
+  const std::optional<ContainerRecord> record = context.containers().find(id);
+  if (!record) return;
+  tidy_container(context, id);
+  if (network_mode_of(record->host) == NetworkMode::Networks) retire_idle_networks(context.paths(), WhenIdle::Wait);
+}
+
 void tidy_dead_containers(Context& context) {
-  for (const std::string& id : context.containers().list_ids()) {
+  for (const std::string& id : list_directory(context.paths().run / "containers")) {
     const fs::path run_directory = context.containers().run_directory(id);
-    if (!path_exists(run_directory / kStateFile) || is_shim_alive(run_directory)) continue;
-    cleanup_container(context, id);
+    if (is_abandoned(context.containers().directory(id), run_directory)) tidy_container(context, id);
   }
 }
 

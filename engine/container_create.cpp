@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "base/trace.h"
 #include "engine/container_checks.h"
+#include "engine/container_cleanup.h"
 #include "engine/container_mounts.h"
 #include "engine/container_store.h"
 #include "engine/containers.h"
@@ -119,6 +120,20 @@ void fill_volumes(Context& context, const ContainerRecord& record, const FoundIm
   }
 }
 
+/// A name may be held by a --rm container whose shim was killed: it goes first.
+std::string claim_name(Context& context, const std::string& asked, const std::string& id) {
+  if (asked.empty()) return context.containers().claim_generated_name(id);
+  const std::string name = asked.starts_with('/') ? asked.substr(1) : asked;
+  try {
+    context.containers().claim_name(name, id);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::Exists) throw;
+    tidy_dead_containers(context);
+    context.containers().claim_name(name, id);
+  }
+  return name;
+}
+
 }  // namespace
 
 CreatedContainer create_container(Context& context, const CreateRequest& request) {
@@ -148,13 +163,7 @@ CreatedContainer create_container(Context& context, const CreateRequest& request
   Pin pin = context.store().pin();
   make_directories(context.containers().directory(record.id), 0710);
   const FileLock lock = context.containers().lock(record.id);
-  if (request.name.empty()) {
-    record.name = context.containers().claim_generated_name(record.id);
-  } else {
-    const std::string name = request.name.starts_with('/') ? request.name.substr(1) : request.name;
-    context.containers().claim_name(name, record.id);
-    record.name = name;
-  }
+  record.name = claim_name(context, request.name, record.id);
   take_image(context, record, image, pin);
   record.mounts = resolve_mounts(context, record.config, record.host);
   fill_volumes(context, record, image);

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "engine/container_cleanup.h"
 #include "engine/container_mounts.h"
 #include "engine/container_store.h"
 #include "engine/containers.h"
@@ -213,6 +214,7 @@ Filters parse_container_filters(const std::vector<std::string>& texts) {
 }
 
 std::vector<ContainerSummary> list_containers(Context& context, const ListContainersRequest& request) {
+  tidy_dead_containers(context);
   const Filters& filters = request.filters;
   const bool shows_stopped = request.all || request.last > 0 || filters.has("status") || filters.has("exited");
   const AncestorFilter ancestor(context, filters);

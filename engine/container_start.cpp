@@ -140,6 +140,7 @@ StartedShim spawn_shim(Context& context, const ContainerRecord& record, const St
 
 StartedContainer start_container(Context& context, const std::string& container, const StartRequest& request) {
   const TraceSpan span("start container");
+  tidy_dead_containers(context);  // they may hold ports and addresses
   const std::string id = context.containers().resolve(container);
   std::optional<FileLock> lock = context.containers().lock(id);
   ContainerRecord record = context.containers().load(id);

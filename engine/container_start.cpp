@@ -12,10 +12,8 @@
 #include "engine/container_network.h"
 #include "engine/container_store.h"
 #include "engine/containers.h"
-#include "engine/events.h"
 #include "engine/make_spec.h"
 #include "engine/security_options.h"
-#include "engine/shim_settings.h"
 #include "runtime/bundle.h"
 
 namespace ctr {
@@ -170,7 +168,6 @@ StartedContainer start_container(Context& context, const std::string& container,
     rethrow_start_error(error);
   }
   guard.finish();
-  context.events().append({"container", "start", id, event_attributes(record), 0});
   return started;
 }
 

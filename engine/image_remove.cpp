@@ -2,6 +2,7 @@
 // and nothing that a container needs ever goes.
 
 #include <algorithm>
+#include <set>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -195,13 +196,14 @@ ImagePruneReport prune_images(Context& context, PruneWhich which, const Filters&
     gone.push_back(std::move(stored));
   }
   const GarbageReport garbage = collect_garbage(context);
+  std::set<Digest> told;
   for (const StoredImage& stored : gone) {
     report.removed.push_back({RemovedImageItem::Action::Deleted, stored.id});
     context.events().append({"image", "delete", stored.id, {{"name", stored.id}}, 0});
     for (auto layer = stored.image.layers.rbegin(); layer != stored.image.layers.rend(); ++layer) {
       const bool is_gone =
           std::find(garbage.layers.begin(), garbage.layers.end(), layer->diff_id) != garbage.layers.end();
-      if (is_gone) report.removed.push_back({RemovedImageItem::Action::Deleted, layer->chain_id.str()});
+      if (is_gone && told.insert(layer->chain_id).second) report.removed.push_back({RemovedImageItem::Action::Deleted, layer->chain_id.str()});
     }
   }
   report.space_reclaimed = garbage.bytes;

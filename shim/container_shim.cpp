@@ -70,6 +70,7 @@ void ContainerShim::run() {
     fail_start(error);
     return;
   }
+  write_event(settings_.events, settings_.id, "start");
   starter_.report_started(process_pid());
   attach_starter();
   run_loop();

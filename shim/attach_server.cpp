@@ -66,6 +66,20 @@ Packet receive_packet(int socket, std::span<char> buffer) {
   return packet;
 }
 
+/// The state letter of the process at the other end (R runs or wants to, T is stopped, S sleeps); 0 if unknown.
+char state_of_peer(int socket) {
+  ucred peer = {};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid <= 0) return 0;
+  try {
+    const std::optional<std::string> stat = find_file("/proc/" + std::to_string(peer.pid) + "/stat", 4096);
+    const std::size_t name_end = stat ? stat->rfind(") ") : std::string::npos;
+    return name_end == std::string::npos || name_end + 2 >= stat->size() ? char{0} : (*stat)[name_end + 2];
+  } catch (const Error&) {
+    return 0;  // it has just ended
+  }
+}
+
 }  // namespace
 
 /// A client's terminal, as it was before the client changed it. Set back when the client dies without doing it.
@@ -366,13 +380,25 @@ void AttachServer::set_full(Client& client, bool is_full) {
 void AttachServer::check_stall(ClientId id) {
   Client* client = find(id);
   if (client == nullptr || !client->is_full) return;
-  const std::int64_t patience = is_only_terminal(*client) ? kTerminalStallMs : kStallMs;
-  const std::int64_t left = client->last_progress_ms + patience - monotonic_ms();
+  const std::int64_t left = client->last_progress_ms + patience_with(*client) - monotonic_ms();
   if (left <= 0) {
     drop_stalled(*client);
   } else {
-    // Looked at again soon, because another client may come in the meantime.
-    client->stall_timer = loop_.after_ms(std::min(left, kStallMs), [this, id] { check_stall(id); });
+    // Looked at again soon, because what is known of it may change.
+    client->stall_timer = loop_.after_ms(std::min(left, kStoppedPatienceMs), [this, id] { check_stall(id); });
+  }
+}
+
+std::int64_t AttachServer::patience_with(const Client& client) const {
+  if (is_only_terminal(client)) return kLongPatienceMs;
+  switch (state_of_peer(client.socket.get())) {
+    case 'T':
+    case 't':
+      return kStoppedPatienceMs;
+    case 'R':
+      return kLongPatienceMs;
+    default:
+      return kWaitingPatienceMs;
   }
 }
 
@@ -441,7 +467,7 @@ bool AttachServer::has_attached() const noexcept {
 }
 
 bool AttachServer::has_unsent() const noexcept {
-  const std::int64_t oldest = monotonic_ms() - kTerminalStallMs;
+  const std::int64_t oldest = monotonic_ms() - kLongPatienceMs;
   return std::any_of(clients_.begin(), clients_.end(), [oldest](const auto& client) {
     return !client->backlog.empty() && client->last_progress_ms > oldest;
   });

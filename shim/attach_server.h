@@ -43,10 +43,12 @@ class AttachHost {
 class AttachServer {
  public:
   static constexpr std::size_t kMaxBacklog = 1024 * 1024;
-  /// How long a client with a full backlog may hold the process up without reading anything at all.
-  static constexpr std::int64_t kStallMs = 500;
-  /// The same for a terminal that is the process's only reader, because a slow line is not a reason to end a session.
-  static constexpr std::int64_t kTerminalStallMs = 60'000;
+  /// How long a client with a full backlog may hold the process up without reading anything at all: one that was
+  /// stopped; one that waits for its own reader; and one that would read if it got a processor, or is the terminal that
+  /// is the process's only reader, because a slow line is not a reason to end a session.
+  static constexpr std::int64_t kStoppedPatienceMs = 500;
+  static constexpr std::int64_t kWaitingPatienceMs = 3'000;
+  static constexpr std::int64_t kLongPatienceMs = 60'000;
   static constexpr std::size_t kMaxClients = 256;
 
   AttachServer(EventLoop& loop, AttachHost& host);
@@ -95,6 +97,7 @@ class AttachServer {
   void update_interest(Client& client);
   void set_full(Client& client, bool is_full);
   void check_stall(ClientId id);
+  std::int64_t patience_with(const Client& client) const;
   bool is_only_terminal(const Client& client) const noexcept;
   void drop_stalled(Client& client);
   void remove(ClientId id);

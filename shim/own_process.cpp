@@ -21,18 +21,10 @@ std::optional<FileLock> acquire_shim_lock(const fs::path& path) {
 }
 
 void leave_holder_cgroup() noexcept {
-  try {
-    const Cgroup root = Cgroup::open("/");
-    for (const Fd& tasks : root.open_tasks_files()) {
-      if (::write(tasks.get(), "0", 1) < 0) continue;
-    }
-    const std::optional<Fd> unified = root.open_unified_directory();
-    if (!unified) return;
-    const Fd processes(::openat(unified->get(), "cgroup.procs", O_WRONLY | O_CLOEXEC));
-    if (processes && ::write(processes.get(), "0", 1) < 0) return;
-  } catch (const std::exception&) {
-    // Whoever removes the group waits until we have ended.
-  }
+  if (cgroup_layout() != CgroupLayout::V2) return;
+  const Fd processes(::open("/sys/fs/cgroup/cgroup.procs", O_WRONLY | O_CLOEXEC));
+  // Not allowed, as an ordinary user: whoever removes the group waits until we have ended.
+  if (processes && ::write(processes.get(), "0", 1) < 0) return;
 }
 
 Fd take_shutdown_signals() {

@@ -16,7 +16,7 @@ inline constexpr int kOwnFailure = 125;
 /// for microseconds, so a taken one is tried again for a moment.
 std::optional<FileLock> acquire_shim_lock(const fs::path& path);
 
-/// Moves this process to the root group of each hierarchy, so that its own can be removed. Failures don't matter.
+/// Moves this process to the root group where each shim has a group of its own (v2), so that it can be removed.
 void leave_holder_cgroup() noexcept;
 
 /// A descriptor that reads as signalfd_siginfo when the system asks us to end. Other signals of a session's end are

@@ -1,9 +1,13 @@
 #include "shim/attach_server.h"
 
+#include <array>
+#include <csignal>
 #include <cstring>
 #include <gtest/gtest.h>
 #include <pty.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <thread>
 
 #include "base/error.h"
 #include "base/time.h"
@@ -242,24 +246,106 @@ TEST_F(AttachServerTest, LetsOutputFlowAgainWhenASlowReaderReads) {
   EXPECT_EQ(host_.rooms, 1);
 }
 
-TEST_F(AttachServerTest, DropsWhoStopsReadingWithAMessage) {
-  const Fd client = attach();
-  const Fd other = attach(kAttachStdin);
-  fill();
-  const std::int64_t before = monotonic_ms();
-  while (!server_.has_room()) loop_.run_once(1000);
-  EXPECT_LT(monotonic_ms() - before, 10 * AttachServer::kStallMs);
-  settle();
-  EXPECT_EQ(host_.rooms, 1);
-  std::optional<Reply> last;
-  for (;;) {
-    const auto reply = receive(client);
-    settle();
-    if (!reply) break;
-    last = reply;
+/// A client of its own process, because the server looks at how the process is.
+class SleepingClient {
+ public:
+  explicit SleepingClient(int directory) {
+    int ends[2];
+    check(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), "socketpair");
+    const Fd theirs(ends[1]);
+    ready_ = Fd(ends[0]);
+    pid_ = ::fork();
+    if (pid_ == 0) run(directory, theirs.get());
   }
-  EXPECT_EQ(last->type, MessageType::Dropped);
-  EXPECT_TRUE(is_closed(client));
+  ~SleepingClient() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  SleepingClient(const SleepingClient&) = delete;
+  SleepingClient& operator=(const SleepingClient&) = delete;
+
+  void stop() {
+    ::kill(pid_, SIGSTOP);
+    int status = 0;
+    ::waitpid(pid_, &status, WUNTRACED);
+  }
+  /// Lets it read, and tells what its last message was.
+  MessageType last_message() {
+    ::kill(pid_, SIGCONT);
+    ::kill(pid_, SIGUSR1);
+    std::uint8_t type = 0;
+    check(::read(ready_.get(), &type, 1), "read");
+    return static_cast<MessageType>(type);
+  }
+
+ private:
+  [[noreturn]] static void run(int directory, int report) {
+    sigset_t signals;
+    ::sigemptyset(&signals);
+    ::sigaddset(&signals, SIGUSR1);
+    ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+    const Fd socket = *connect_seqpacket(directory, std::string(kShimSocket));
+    const std::string hello = packet(MessageType::Hello, bytes_of(HelloPayload()));
+    const std::string attach = packet(MessageType::Attach, bytes_of(AttachPayload{kAttachStdout}));
+    send_message(socket.get(), as_bytes(hello));
+    send_message(socket.get(), as_bytes(attach));
+    int number = 0;
+    ::sigwait(&signals, &number);
+    std::uint8_t type = 0;
+    std::array<char, 32768> buffer;
+    while (::recv(socket.get(), buffer.data(), buffer.size(), 0) > 0) type = static_cast<std::uint8_t>(buffer[0]);
+    ::_exit(::write(report, &type, 1) == 1 ? 0 : 1);
+  }
+  static std::string packet(MessageType type, const std::string& payload) {
+    const MessageHeader header = {type, {}};
+    return bytes_of(header) + payload;
+  }
+
+  pid_t pid_ = -1;
+  Fd ready_;
+};
+
+class StalledClient : public AttachServerTest {
+ protected:
+  StalledClient() : client_(directory_fd_.get()) {
+    while (!server_.has_attached()) loop_.run_once(1000);
+  }
+  /// How long the server held its process up.
+  std::int64_t time_until_room() {
+    const std::int64_t before = monotonic_ms();
+    while (!server_.has_room()) loop_.run_once(1000);
+    settle();
+    return monotonic_ms() - before;
+  }
+  SleepingClient client_;
+};
+
+TEST_F(StalledClient, IsDroppedWithAMessageSoonAfterItWasStopped) {
+  client_.stop();
+  fill();
+  EXPECT_LT(time_until_room(), AttachServer::kWaitingPatienceMs);
+  EXPECT_EQ(host_.rooms, 1);
+  std::thread serving([this] {
+    for (int i = 0; i < 100; ++i) loop_.run_once(10);
+  });
+  EXPECT_EQ(client_.last_message(), MessageType::Dropped);
+  serving.join();
+}
+
+TEST_F(StalledClient, IsGivenLongerWhenItWaitsForItsOwnReader) {
+  fill();
+  const std::int64_t time = time_until_room();
+  EXPECT_GE(time, AttachServer::kWaitingPatienceMs - 100);
+  EXPECT_LT(time, AttachServer::kLongPatienceMs);
+}
+
+TEST_F(AttachServerTest, WaitsForWhoWouldReadIfItCould) {
+  const Fd client = attach();
+  fill();
+  // The client is this very process, which is running.
+  const std::int64_t until = monotonic_ms() + AttachServer::kStoppedPatienceMs + 200;
+  while (monotonic_ms() < until) loop_.run_once(50);
+  EXPECT_FALSE(server_.has_room());
 }
 
 TEST_F(AttachServerTest, GivesAReaderWhoGoesAwayNoPower) {

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "registry/base64.h"
+#include "registry/ecr.h"
 #include "registry/session.h"
 #include "registry/token_request.h"
 #include "registry/url.h"
@@ -61,15 +62,17 @@ std::string repository_scope(std::string_view repository, std::string_view actio
   return "repository:" + std::string(repository) + ":" + std::string(actions);
 }
 
-std::optional<std::string> Authorizer::authorization(const RegistryEndpoint& endpoint, const AuthorizationTarget& target) {
+std::optional<std::string> Authorizer::authorization(const RegistryEndpoint& endpoint,
+                                                     const AuthorizationTarget& target) {
   const std::lock_guard guard(mutex_);
   const auto challenge = challenges_.find(origin_of(endpoint));
   if (challenge == challenges_.end()) return std::nullopt;
   return header_for(endpoint, challenge->second, target);
 }
 
-std::optional<std::string> Authorizer::answer_challenge(const RegistryEndpoint& endpoint, const AuthorizationTarget& target,
-                                                        const HttpResponse& response, std::string_view rejected) {
+std::optional<std::string> Authorizer::answer_challenge(const RegistryEndpoint& endpoint,
+                                                        const AuthorizationTarget& target, const HttpResponse& response,
+                                                        std::string_view rejected) {
   const std::lock_guard guard(mutex_);
   const std::string origin = origin_of(endpoint);
   const std::vector<AuthChallenge> challenges = challenges_of(response);
@@ -89,6 +92,7 @@ std::optional<std::string> Authorizer::answer_challenge(const RegistryEndpoint& 
   if (!before || *before != rejected) return before;
   if (!rejected_.emplace(rejected).second) return std::nullopt;
   forget(rejected);
+  forget_credentials(target.host);
   auto after = header_for(endpoint, challenges_[origin], wanted);
   if (after && *after == rejected) return std::nullopt;
   return after;
@@ -102,9 +106,33 @@ std::optional<Credentials> Authorizer::find_credentials(const AuthorizationTarge
   if (const auto given = given_.find(target.host); given != given_.end()) return given->second;
   const std::string key = target.host + "/" + target.repository;
   if (const auto known = found_.find(key); known != found_.end()) return known->second;
-  FoundCredentials found = session_.credentials().find(target.host, target.repository);
+  FoundCredentials found;
+  if (amazon_only_.count(target.host) == 0) found = session_.credentials().find(target.host, target.repository);
   if (!found.problem.empty()) problem_ = found.problem;
+  if (!found.credentials) found.credentials = amazon_credentials(target.host);
   return found_[key] = std::move(found.credentials);
+}
+
+// A token for Amazon's registry from the AWS keys at hand; where there are none, the registry's refusal tells why.
+std::optional<Credentials> Authorizer::amazon_credentials(const std::string& host) {
+  const auto ecr = parse_ecr_host(host);
+  if (!ecr) return std::nullopt;
+  try {
+    return fetch_ecr_token(session_, *ecr).credentials;
+  } catch (const Error& error) {
+    problem_ = error.what();
+    return std::nullopt;
+  }
+}
+
+// What was found is asked for again: a helper may have a fresh token, and Amazon's are made from keys.
+void Authorizer::forget_credentials(const std::string& host) {
+  std::erase_if(found_, [&](const auto& item) { return item.first.starts_with(host + "/"); });
+  if (!parse_ecr_host(host)) return;
+  // A stored token that is refused would shadow a fresh one; a helper gets a second chance first.
+  if (!amazon_only_.insert(host).second) return;
+  const FoundCredentials again = session_.credentials().find(host);
+  if (again.credentials && rejected_.count(basic_header(*again.credentials)) == 0) amazon_only_.erase(host);
 }
 
 std::optional<std::string> Authorizer::header_for(const RegistryEndpoint& endpoint, const Challenge& challenge,

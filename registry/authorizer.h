@@ -69,9 +69,12 @@ class Authorizer {
   };
 
   std::optional<Credentials> find_credentials(const AuthorizationTarget& target);
+  std::optional<Credentials> amazon_credentials(const std::string& host);
+  void forget_credentials(const std::string& host);
   std::optional<std::string> header_for(const RegistryEndpoint& endpoint, const Challenge& challenge,
                                         const AuthorizationTarget& target);
-  std::string fetch_token(const RegistryEndpoint& endpoint, const Challenge& challenge, const AuthorizationTarget& target);
+  std::string fetch_token(const RegistryEndpoint& endpoint, const Challenge& challenge,
+                          const AuthorizationTarget& target);
   void forget(std::string_view header);
 
   RegistrySession& session_;
@@ -81,6 +84,7 @@ class Authorizer {
   std::map<std::string, Challenge, std::less<>> challenges_;  // by origin of the endpoint
   std::map<std::string, Token, std::less<>> tokens_;          // by realm, service, user and scopes
   std::set<std::string, std::less<>> rejected_;
+  std::set<std::string, std::less<>> amazon_only_;  // hosts whose stored token was refused
   std::string problem_;
 };
 

@@ -199,7 +199,7 @@ CredentialStore CredentialStore::of_user() {
   if (directory.empty()) directory = environment("HOME") + "/.docker";
   fs::path file = fs::path(directory) / "config.json";
   const fs::path kubernetes = fs::path(directory) / ".dockerconfigjson";
-  if (!exists(file) && exists(kubernetes)) file = kubernetes;
+  if (!path_exists(file) && path_exists(kubernetes)) file = kubernetes;
   std::vector<fs::path> others;
   if (const std::string path = environment("REGISTRY_AUTH_FILE"); !path.empty()) others.emplace_back(path);
   if (const std::string run = environment("XDG_RUNTIME_DIR"); !run.empty()) {
@@ -308,7 +308,8 @@ void CredentialStore::write_config(const Json& config) const {
 
 std::vector<std::pair<std::string, std::string>> CredentialStore::http_headers() const {
   std::vector<std::pair<std::string, std::string>> headers;
-  for (const auto& [name, value] : read_config().members("HttpHeaders")) {
+  const Json config = read_config();
+  for (const auto& [name, value] : config.members("HttpHeaders")) {
     if (value.is_string() && lower(name) != "user-agent") headers.emplace_back(name, value.as_string());
   }
   return headers;

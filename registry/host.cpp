@@ -28,7 +28,7 @@ void add_docker_certificates(TlsOptions& tls, const fs::path& directory) {
     if (path.extension() != ".cert") continue;
     fs::path key = path;
     key.replace_extension(".key");
-    if (!exists(key)) {
+    if (!path_exists(key)) {
       throw Error(ErrorKind::Invalid, "missing key " + key.native() + " for client certificate " + path.native());
     }
     tls.client_certificate = path.native();

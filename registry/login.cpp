@@ -3,7 +3,9 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/time.h"
 #include "registry/authorizer.h"
+#include "registry/ecr.h"
 #include "registry/registry_client.h"
 #include "registry/session.h"
 #include "registry/url.h"
@@ -69,7 +71,17 @@ LoginResult login(RegistrySession& session, const LoginRequest& request) {
 
 std::optional<LoginResult> login_with_stored(RegistrySession& session, std::string_view server) {
   const std::string host = login_host(server);
-  if (!session.credentials().find(host).credentials) return std::nullopt;
+  const auto ecr = parse_ecr_host(host);
+  if (!session.credentials().find(host).credentials) {
+    if (!ecr) return std::nullopt;
+    const EcrToken token = fetch_ecr_token(session, *ecr);
+    session.authorizer().use_credentials(host, token.credentials);
+    verify(session, host);
+    return LoginResult{host,
+                       {},
+                       "The AWS credentials of " + token.source + " are used. The token is good until " +
+                           format_time_seconds(token.expires) + "; it is made when needed, never stored."};
+  }
   try {
     verify(session, host);
   } catch (const Error& error) {

@@ -28,7 +28,7 @@ struct LoginRequest {
 struct LoginResult {
   std::string host;
   StoredCredential stored;
-  std::string warning;  ///< Docker's words about a password in plain text, or empty
+  std::string warning;  ///< Docker's words about a password in plain text, what was used at Amazon's, or empty
 };
 
 /// Throws Denied with Docker's words if the registry refuses, Unavailable if it can't be reached. Nothing is stored
@@ -36,7 +36,8 @@ struct LoginResult {
 LoginResult login(RegistrySession& session, const LoginRequest& request);
 
 /// Checks what is stored already, as `docker login` without a user name does. Nothing if nothing is stored or if it is
-/// no longer good; then ask for a user name.
+/// no longer good; then ask for a user name. For Amazon's registry AWS keys will do, and nothing is stored: throws
+/// Denied if there are none.
 std::optional<LoginResult> login_with_stored(RegistrySession& session, std::string_view server);
 
 enum class LogoutResult { Removed, NotLoggedIn };

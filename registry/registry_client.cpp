@@ -8,6 +8,7 @@
 #include "image/manifest.h"
 #include "image/media_types.h"
 #include "image/reference.h"
+#include "registry/ecr.h"
 #include "registry/link_header.h"
 
 namespace ctr {
@@ -105,6 +106,11 @@ RegistryRequest RegistryClient::request(Action action, const std::string& refere
 
 void RegistryClient::fail(Action action, const RegistryAnswer& answer, const std::string& reference) const {
   RegistryError error = registry_error(request(action, reference), answer.response, answer.body);
+  const auto ecr = parse_ecr_host(host_);
+  if (ecr && error.kind() == ErrorKind::NotFound && has_error_code(answer.body, "NAME_UNKNOWN")) {
+    throw RegistryError(ErrorKind::NotFound, error.what() + ("; " + create_repository_hint(*ecr, repository_)),
+                        error.status());
+  }
   if (error.kind() != ErrorKind::Denied) throw error;
   std::string sentence = error.what();
   const bool basic = answer.response.status == 401 && !session_->authorizer().had_credentials(host_);

@@ -168,6 +168,12 @@ RegistryError registry_error(const RegistryRequest& request, const HttpResponse&
   std::string sentence = registry_sentence(status, body);
   if (lacks_scope(response)) sentence = "denied: " + std::string(kDeniedMessage);
   if (status == 429) sentence += rate_limit_sentence(response);
+  if (status == 405 && request.action == Action::Push) {
+    sentence =
+        "the registry does not take this kind of manifest (Amazon ECR refuses OCI artifacts with artifactType or "
+        "subject; build without attestations): " +
+        sentence;
+  }
   if (status == 404 && parse_registry_errors(body).empty()) sentence = "not found";
 
   if (request.action == Action::Resolve) {

@@ -1,7 +1,9 @@
 #include "registry/requester.h"
 
 #include "base/error.h"
+#include "base/text.h"
 #include "base/trace.h"
+#include "registry/ecr.h"
 #include "registry/registry_error.h"
 
 namespace ctr {
@@ -76,8 +78,11 @@ Url call_url(const RegistryEndpoint& endpoint, const RegistryCall& call) {
   return Url::parse(endpoint.api_root + call.path + (query.empty() ? "" : "?" + query));
 }
 
-bool is_expired_amazon_token(const RegistryAnswer& answer) {
-  return answer.response.status == 403 && answer.body.find("authorization token has expired") != std::string::npos;
+// Amazon answers 403, not 401, when its 12-hour token has expired; to HEAD without a word.
+bool is_expired_amazon_token(const RegistryAnswer& answer, const std::string& host, const std::string& method) {
+  if (answer.response.status != 403) return false;
+  if (lower(answer.body).find("authorization token has expired") != std::string::npos) return true;
+  return method == "HEAD" && parse_ecr_host(host).has_value();
 }
 
 }  // namespace
@@ -182,14 +187,16 @@ RegistryAnswer Requester::send_to(const RegistryEndpoint& endpoint, const Regist
       continue;
     }
     session_.note_answer(endpoint.api_root);
-    if ((answer.response.status == 401 || is_expired_amazon_token(answer)) && challenges++ < kMostChallenges) {
+    if ((answer.response.status == 401 || is_expired_amazon_token(answer, host_, call.method)) &&
+        challenges++ < kMostChallenges) {
       auto next = authorizer.answer_challenge(endpoint, target, answer.response, authorization.value_or(""));
       if (!next) return answer;
       authorization = std::move(next);
       if (call.body != nullptr) call.body->rewind();
       continue;
     }
-    if (!is_retryable(answer.response.status)) return answer;
+    const bool is_throttled = answer.response.status >= 400 && has_error_code(answer.body, "TOOMANYREQUESTS");
+    if (!is_throttled && !is_retryable(answer.response.status)) return answer;
     const auto retry_after = parse_retry_after(answer.response.headers.find("Retry-After"));
     if (!wait_before_retry(budget, call, registry_sentence(answer.response.status, answer.body), retry_after)) {
       return answer;

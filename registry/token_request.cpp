@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "registry/base64.h"
+#include "registry/exchange.h"
 #include "registry/registry_error.h"
 #include "registry/session.h"
 #include "registry/url.h"
@@ -13,7 +14,6 @@
 namespace ctr {
 namespace {
 
-constexpr std::size_t kLargestAnswer = 1024 * 1024;
 constexpr std::string_view kClientId = "ctr";
 
 Url checked_realm(const TokenRequest& request) {
@@ -72,31 +72,7 @@ std::string refresh_form(const TokenRequest& request) {
   return form;
 }
 
-struct RawAnswer {
-  HttpResponse response;
-  std::string body;
-};
-
-RawAnswer perform(RegistrySession& session, const HttpRequest& http) {
-  RetryBudget budget(session.retry());
-  while (true) {
-    StringSinkBody body(kLargestAnswer);
-    try {
-      const HttpResponse response = session.transport().perform(http, body);
-      if (!is_retryable(response.status)) return {response, body.text()};
-      const auto delay = budget.next(parse_retry_after(response.headers.find("Retry-After")));
-      if (!delay) return {response, body.text()};
-      budget.wait(*delay);
-    } catch (const TransportError& error) {
-      const auto delay = is_retryable(error.failure()) ? budget.next() : std::nullopt;
-      if (!delay) throw;
-      budget.wait(*delay);
-    }
-    if (http.body != nullptr) http.body->rewind();
-  }
-}
-
-RawAnswer ask(RegistrySession& session, const TokenRequest& request, const Url& realm) {
+HttpAnswer ask(RegistrySession& session, const TokenRequest& request, const Url& realm) {
   const bool has_refresh_token = request.credentials && !request.credentials->identity_token.empty();
   if (has_refresh_token) {
     StringBody form(refresh_form(request));
@@ -105,10 +81,10 @@ RawAnswer ask(RegistrySession& session, const TokenRequest& request, const Url& 
     http.url = realm.str();
     http.headers.add("Content-Type", "application/x-www-form-urlencoded");
     http.body = &form;
-    RawAnswer answer = perform(session, http);
+    HttpAnswer answer = exchange(session.transport(), session.retry(), http);
     if (answer.response.status != 404 && answer.response.status != 405) return answer;
   }
-  return perform(session, get_request(session, request, realm));
+  return exchange(session.transport(), session.retry(), get_request(session, request, realm));
 }
 
 TokenAnswer parse_answer(const std::string& body, const Url& realm) {
@@ -128,7 +104,7 @@ TokenAnswer parse_answer(const std::string& body, const Url& realm) {
 
 TokenAnswer request_token(RegistrySession& session, const TokenRequest& request) {
   const Url realm = checked_realm(request);
-  const RawAnswer answer = ask(session, request, realm);
+  const HttpAnswer answer = ask(session, request, realm);
   if (answer.response.status == 200) return parse_answer(answer.body, realm);
   const std::string sentence = registry_sentence(answer.response.status, answer.body);
   if (answer.response.status == 401 || answer.response.status == 403 || answer.response.status == 400) {

@@ -23,3 +23,6 @@ ctr_dependency(ctr_seccomp seccomp)
 ctr_dependency(ctr_yaml yaml)
 ctr_dependency(ctr_netlink nftnl mnl nl-route-3 nl-3)
 target_include_directories(ctr_netlink INTERFACE /usr/include/libnl3)
+# Shared on purpose: its static archive would bring GnuTLS along.
+add_library(ctr_http_server INTERFACE)
+target_link_libraries(ctr_http_server INTERFACE microhttpd crypt)

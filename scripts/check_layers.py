@@ -30,7 +30,8 @@ FOREIGN = {
     r"openssl/": r"(image|registry)/.*\.cpp",
     r"seccomp\.h": r"runtime/seccomp.*\.cpp",
     r"libnftnl/|libmnl/|netlink/": r"runtime/(netlink|nftables|network).*\.cpp",
-    r"httplib\.h": r"registry/server/.*\.cpp",
+    r"microhttpd\.h": r"registry/server/http_server\.cpp",
+    r"crypt\.h": r"registry/server/htpasswd\.cpp",
 }
 
 

@@ -63,6 +63,64 @@ void make_certificate(const fs::path& directory, KeyType type) {
             (directory / "key.pem").native(), "-out", (directory / "cert.pem").native()});
 }
 
+CtrRegistry::CtrRegistry(const Options& options) : options_(options), port_(free_port()) {
+  const fs::path& root = directory_.path();
+  if (options.tls) {
+    make_certificate(root);
+    make_directories(root / "certs.d" / host());
+    fs::copy_file(root / "cert.pem", root / "certs.d" / host() / "ca.crt");
+  }
+  // "secret", as htpasswd -B writes it.
+  if (options.password) {
+    write_file_atomic(root / "htpasswd", must_run({"htpasswd", "-Bbn", "user", "secret"}), Durability::Cached);
+  }
+  start();
+}
+
+void CtrRegistry::start() {
+  const fs::path& directory = directory_.path();
+  Command command;
+  command.argv = {CTR_BIN_DIR "/ctr-registry",         "serve", "--root", root().native(), "--listen",
+                  "127.0.0.1:" + std::to_string(port_)};
+  const auto add = [&command](std::vector<std::string> words) {
+    command.argv.insert(command.argv.end(), words.begin(), words.end());
+  };
+  if (options_.tls) {
+    add({"--tls-cert", (directory / "cert.pem").native(), "--tls-key", (directory / "key.pem").native()});
+  }
+  if (options_.password) add({"--htpasswd", (directory / "htpasswd").native()});
+  add(options_.flags);
+  const Fd log = open_file(directory / "log", O_WRONLY | O_CREAT | O_APPEND);
+  command.standard_out = log.get();
+  command.standard_error = log.get();
+  process_ = spawn(command);
+  wait_for_port(port_);
+}
+
+CtrRegistry::~CtrRegistry() {
+  process_->kill(SIGKILL);
+  process_->wait();
+}
+
+void CtrRegistry::kill_and_restart() {
+  process_->kill(SIGKILL);
+  process_->wait();
+  start();
+}
+
+std::string CtrRegistry::log() const {
+  return read_file(directory_.path() / "log", 256 * kMiB);
+}
+
+SessionOptions CtrRegistry::session_options() const {
+  HostConfiguration::Files files;
+  files.docker_certs = {directory_.path() / "certs.d"};
+  SessionOptions options{.credentials = CredentialStore(directory_.path() / "docker/config.json"),
+                         .hosts = HostConfiguration(files)};
+  options.retry.first_delay = std::chrono::milliseconds(10);
+  return options;
+}
+
 TokenServer::TokenServer(int lifetime_seconds) : port_(free_port()) {
   make_certificate(directory_.path(), KeyType::Rsa);
   Command command;

@@ -42,6 +42,37 @@ class DebianRegistry {
   std::optional<ChildProcess> process_;
 };
 
+/// Our own server, the program ctr-registry.
+class CtrRegistry {
+ public:
+  struct Options {
+    bool tls = false;
+    bool password = false;  ///< user "user", password "secret"
+    std::vector<std::string> flags = {};
+  };
+
+  explicit CtrRegistry(const Options& options);
+  ~CtrRegistry();
+  CtrRegistry(const CtrRegistry&) = delete;
+  CtrRegistry& operator=(const CtrRegistry&) = delete;
+
+  std::string host() const { return "localhost:" + std::to_string(port_); }
+  int port() const noexcept { return port_; }
+  SessionOptions session_options() const;
+  fs::path root() const { return directory_.path() / "root"; }
+  /// Ends it as a crash does, and starts it again.
+  void kill_and_restart();
+  std::string log() const;
+
+ private:
+  void start();
+
+  TempDirectory directory_;
+  Options options_;
+  int port_;
+  std::optional<ChildProcess> process_;
+};
+
 /// tests/support/token_server.py, which plays Docker Hub's; user "user", password "secret", everybody may pull
 /// public/*.
 class TokenServer {

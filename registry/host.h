@@ -58,7 +58,8 @@ class HostConfiguration {
  private:
   std::vector<RegistryEndpoint> listed_endpoints(std::string_view host) const;
   RegistryEndpoint own_endpoint(std::string_view host) const;
-  void add_with_fallback(std::vector<RegistryEndpoint>& endpoints, RegistryEndpoint endpoint, std::string_view host) const;
+  void add_with_fallback(std::vector<RegistryEndpoint>& endpoints, RegistryEndpoint endpoint,
+                         std::string_view host) const;
 
   Files files_;
 };

@@ -20,7 +20,8 @@ namespace ctr {
 struct PullOptions {
   /// What the image must be for; a single image for another platform is refused.
   std::optional<Platform> platform = {};
-  /// Which image of an index to take if `platform` is not given; none: this machine's. A single image is taken as it is.
+  /// Which image of an index to take if `platform` is not given; none: this machine's. A single image is taken as it
+  /// is.
   std::optional<Platform> preferred = {};
   std::size_t parallel_layers = 3;
   TransferProgress* progress = nullptr;

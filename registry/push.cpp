@@ -16,6 +16,9 @@
 #include "image/layer_ingest.h"
 #include "image/manifest.h"
 #include "registry/blob_upload.h"
+#include "registry/content.h"
+#include "registry/copy.h"
+#include "registry/ecr.h"
 #include "registry/layer_pull.h"
 #include "registry/registry_client.h"
 
@@ -55,6 +58,12 @@ class StoredBlobBody : public FileBody {
   Fd file_;
 };
 
+// A platform of an index is neither here nor at a registry that could give it.
+class MissingPlatform : public Error {
+ public:
+  explicit MissingPlatform(const std::string& sentence) : Error(ErrorKind::NotFound, sentence) {}
+};
+
 class Push {
  public:
   Push(Store& store, RegistrySession& session, const Reference& destination, const PushOptions& options)
@@ -78,6 +87,10 @@ class Push {
   SentManifest send_manifest(const Descriptor& local, int depth);
   SentManifest send_one(PushManifest manifest);
   SentManifest send_index(const Descriptor& local, int depth);
+  bool is_present(const Descriptor& manifest, int depth) const;
+  void copy_missing(const Descriptor& manifest);
+  Descriptor choose_platform(const Descriptor& source) const;
+  Descriptor choose_present(const Descriptor& source) const;
   void send_layers(PushManifest& manifest);
   void send_layer(const PushManifest& manifest, PushLayer& layer);
   void send_config(const PushManifest& manifest);
@@ -93,7 +106,8 @@ class Push {
   TransferProgress& progress_;
   RegistryClient client_;
   BlobUpload upload_;
-  std::optional<Descriptor> tag_;  ///< what the registry has under our tag now
+  std::vector<Reference> origins_;  ///< repositories that have the source as it is
+  std::optional<Descriptor> tag_;   ///< what the registry has under our tag now
   std::once_flag mount_sources_found_;
   std::map<Digest, std::vector<std::string>> mount_sources_;  ///< by diff id: repositories of this host
 };
@@ -293,6 +307,10 @@ SentManifest Push::send_index(const Descriptor& local, int depth) {
   Index index = parse_index(bytes, local.media_type);
   bool changed = false;
   for (Descriptor& child : index.manifests) {
+    if (!is_present(child, depth + 1)) {
+      copy_missing(child);
+      continue;
+    }
     const SentManifest sent = send_manifest(child, depth + 1);
     // By digest only: a tag that is immutable would refuse the index afterwards.
     if (!client_.head_manifest(sent.descriptor.digest.str())) {
@@ -313,35 +331,93 @@ SentManifest Push::send_manifest(const Descriptor& local, int depth) {
   return send_one(load(local));
 }
 
+// Whether all that the manifest names can be had from the store. A pull of an index brings one platform alone.
+bool Push::is_present(const Descriptor& manifest, int depth) const {
+  if (depth > kDeepestIndex || !store_.blobs().has(manifest.digest)) return false;
+  if (manifest.is_index()) {
+    const Index index = parse_index(store_.blobs().read(manifest.digest, kManifestLimit), manifest.media_type);
+    return std::all_of(index.manifests.begin(), index.manifests.end(),
+                       [&](const Descriptor& child) { return is_present(child, depth + 1); });
+  }
+  const Manifest document = parse_manifest(store_.blobs().read(manifest.digest, kManifestLimit), manifest.media_type);
+  if (!store_.blobs().has(document.config.digest)) return false;
+  const PushManifest loaded = load(manifest);
+  return std::all_of(loaded.layers.begin(), loaded.layers.end(), [&](const PushLayer& layer) {
+    if (is_foreign_layer_type(layer.local.media_type)) return true;
+    return layer.diff_id ? can_open_layer_blob(store_, layer.local, *layer.diff_id)
+                         : store_.blobs().has(layer.local.digest);
+  });
+}
+
+// From a registry that the index came from, straight to the destination.
+void Push::copy_missing(const Descriptor& manifest) {
+  if (client_.head_manifest(manifest.digest.str())) return;
+  const std::string what = manifest.platform ? manifest.platform->str() : manifest.digest.str();
+  std::string reason = "no registry is known that has it";
+  for (const Reference& origin : origins_) {
+    try {
+      const auto source = registry_source(session_, origin.host(), origin.repository());
+      const auto target = registry_target(session_, destination_.host(), destination_.repository(), progress_);
+      CopyOptions options;
+      options.referrers = CopyReferrers::Skip;
+      return copy_tree(*source, *target, manifest, options);
+    } catch (const Error& error) {
+      reason = error.what();
+    }
+  }
+  throw MissingPlatform(what + " is not here, and could not be copied: " + reason);
+}
+
+Descriptor Push::choose_platform(const Descriptor& source) const {
+  if (!options_.platform || !source.is_index()) return source;
+  const Index index = parse_index(store_.blobs().read(source.digest, kManifestLimit), source.media_type);
+  const auto child = choose_manifest(index, *options_.platform);
+  if (child) return *child;
+  throw Error(ErrorKind::NotFound,
+              "no matching manifest for " + options_.platform->str() + " in " + destination_.familiar());
+}
+
+// The platform of an index that is here: this machine's if there are several.
+Descriptor Push::choose_present(const Descriptor& source) const {
+  Index index = parse_index(store_.blobs().read(source.digest, kManifestLimit), source.media_type);
+  std::erase_if(index.manifests,
+                [this](const Descriptor& child) { return is_attestation(child) || !is_present(child, 1); });
+  if (index.manifests.size() == 1) return index.manifests.front();
+  const auto child = choose_manifest(index, host_platform());
+  if (child) return *child;
+  throw Error(ErrorKind::NotFound, "no platform of " + destination_.familiar() + " is here");
+}
+
 PushResult Push::run(const Descriptor& source) {
   const TraceSpan span("push", destination_.str());
-  progress_.message("The push refers to repository [" + destination_.name() + "]");
-  Descriptor chosen = source;
-  PushResult result{source};
-  if (source.is_index() && options_.platform) {
-    const Index index = parse_index(store_.blobs().read(source.digest, kManifestLimit), source.media_type);
-    const auto child = choose_manifest(index, *options_.platform);
-    if (!child) {
-      throw Error(ErrorKind::NotFound,
-                  "no matching manifest for " + options_.platform->str() + " in " + destination_.familiar());
-    }
-    chosen = *child;
-    chosen.platform.reset();
-    chosen.annotations.clear();
+  for (const RepoDigest& known : store_.images().repo_digests_of(source.digest)) {
+    if (known.remote.digest == source.digest && known.name.name() != destination_.name())
+      origins_.push_back(known.name);
   }
   tag_ = find_tag();
-  const SentManifest sent = send_manifest(chosen, 0);
-  if (!is_tagged(sent.descriptor.digest)) {
-    const std::string tag = destination_.digest() ? sent.descriptor.digest.str() : destination_.tag();
-    client_.put_manifest(tag, sent.descriptor.media_type, sent.bytes);
+  Descriptor chosen = choose_platform(source);
+  std::string notice;
+  std::optional<SentManifest> sent;
+  try {
+    sent = send_manifest(chosen, 0);
+  } catch (const MissingPlatform& missing) {
+    notice = std::string(missing.what()) + "; ";
+    chosen = choose_present(source);
+    sent = send_manifest(chosen, 0);
   }
-  result.target = {
-      .media_type = sent.descriptor.media_type, .digest = sent.descriptor.digest, .size = sent.descriptor.size};
+  const Descriptor& remote = sent->descriptor;
+  if (!is_tagged(remote.digest)) {
+    const std::string tag = destination_.digest() ? remote.digest.str() : destination_.tag();
+    client_.put_manifest(tag, remote.media_type, sent->bytes);
+  }
+  PushResult result{{.media_type = remote.media_type, .digest = remote.digest, .size = remote.size}, {}};
   if (chosen.digest != source.digest) {
-    result.notice = "pushed " + sent.descriptor.digest.str() + " (" + options_.platform->str() +
-                    " alone) in place of the index " + source.digest.str();
+    const std::string platform = chosen.platform ? chosen.platform->str() : chosen.digest.str();
+    result.notice = notice + "pushed " + platform + " alone, " + remote.digest.str() + ", in place of the index " +
+                    source.digest.str();
   }
-  store_.images().remember_repo_digest(destination_.without_tag(), result.target, source.digest);
+  const Digest& local = chosen.digest == source.digest ? source.digest : chosen.digest;
+  store_.images().remember_repo_digest(destination_.without_tag(), result.target, local);
   return result;
 }
 
@@ -349,6 +425,13 @@ PushResult Push::run(const Descriptor& source) {
 
 PushResult push_image(Store& store, RegistrySession& session, const Descriptor& source, const Reference& destination,
                       const PushOptions& options) {
+  try {
+    return Push(store, session, destination, options).run(source);
+  } catch (const RegistryError& error) {
+    const auto ecr = parse_ecr_host(destination.host());
+    if (!ecr || error.kind() != ErrorKind::NotFound || options.missing_repository == MissingRepository::Fail) throw;
+    create_ecr_repository(session, *ecr, destination.repository());
+  }
   return Push(store, session, destination, options).run(source);
 }
 

@@ -16,10 +16,14 @@
 
 namespace ctr {
 
+/// What to do if Amazon's registry has no such repository yet (`push --create`). Others make it on push.
+enum class MissingRepository { Fail, Create };
+
 struct PushOptions {
   std::optional<Platform> platform = {};  ///< of an index only this manifest, as a plain manifest
   std::size_t parallel_layers = 5;
   CompressionChoice compression = {};
+  MissingRepository missing_repository = MissingRepository::Fail;
   TransferProgress* progress = nullptr;
 };
 

@@ -6,9 +6,10 @@
 
 #include "base/error.h"
 #include "image/manifest.h"
+#include "registry/copy.h"
 #include "registry/pull.h"
 #include "registry/push.h"
-#include "registry/registry_error.h"
+#include "registry/registry_client.h"
 #include "tests/support/registry_fake.h"
 #include "tests/support/registry_images.h"
 
@@ -275,6 +276,134 @@ TEST_F(TransferTest, AnArtifactIsNotAnImage) {
       R"(c060f61caaff8a","size":2},"layers":[]})";
   fake_->put_manifest("chart", "1", std::string(media_type::kOciManifest), manifest);
   EXPECT_THROW(pull(there_.store, "reg.test/chart:1"), Error);
+}
+
+// An index of two platforms, pushed to reg.test/multi:1 and pulled into `there_` for one of them.
+class IndexTransferTest : public TransferTest {
+ protected:
+  IndexTransferTest() {
+    const Descriptor amd64 = make_test_image(here_.store, {{{"arch", "amd64"}}}, kAmd64);
+    const Descriptor arm64 = make_test_image(here_.store, {{{"arch", "arm64"}}}, kArm64);
+    name(here_.store, "reg.test/multi:1", make_test_index(here_.store, {amd64, arm64}));
+    push("reg.test/multi:1");
+    pulled_ = pull(there_.store, "reg.test/multi:1").target;
+    fake_->clear_log();
+  }
+  PushResult push_elsewhere(const std::string& text, PushOptions push_options = {}) {
+    return push_image(there_.store, *session_, *pulled_, Reference::parse(text), push_options);
+  }
+  std::optional<Descriptor> pulled_;
+};
+
+TEST_F(IndexTransferTest, MissingPlatformsComeFromWhereTheIndexCame) {
+  const PushResult pushed = push_elsewhere("reg.test/mirror:1");
+  EXPECT_EQ(pushed.target.digest, pulled_->digest);
+  EXPECT_EQ(pushed.notice, "");
+  TestStore third;
+  const PullResult arm = pull(third.store, "reg.test/mirror:1", {.platform = kArm64});
+  const Image image = load_image(third.store.blobs(), arm.target, kArm64);
+  EXPECT_EQ(read_layer_file(third.store, image.layers[0].diff_id, "arch"), "arm64");
+}
+
+TEST_F(IndexTransferTest, WithoutThatRegistryThePresentPlatformIsPushedAlone) {
+  fake_->intercept = [](const FakeRequest& request) -> std::optional<FakeReply> {
+    if (request.url.host == "reg.test") throw TransportError(TransportFailure::Connect, "connection refused");
+    return std::nullopt;
+  };
+  fake_->repositories.erase("multi");
+  const PushResult pushed = push_elsewhere("other.test/mirror:1");
+  EXPECT_TRUE(pushed.target.is_manifest());
+  EXPECT_NE(pushed.notice.find(pushed.target.digest.str()), std::string::npos) << pushed.notice;
+  EXPECT_NE(pushed.notice.find(pulled_->digest.str()), std::string::npos) << pushed.notice;
+  EXPECT_NE(pushed.notice.find("connection refused"), std::string::npos) << pushed.notice;
+  TestStore third;
+  EXPECT_EQ(pull(third.store, "other.test/mirror:1").target.digest, pushed.target.digest);
+}
+
+TEST_F(IndexTransferTest, APlatformThatIsAskedForIsPushedAsAPlainManifest) {
+  const PushResult pushed = push_elsewhere("reg.test/mirror:1", {.platform = kAmd64});
+  EXPECT_TRUE(pushed.target.is_manifest());
+  EXPECT_NE(pushed.notice.find("linux/amd64 alone"), std::string::npos) << pushed.notice;
+}
+
+TEST_F(IndexTransferTest, ACopyTakesAllPlatformsAndWhatRefersToThem) {
+  const std::string artifact =
+      R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","artifactType":"sbom","config":)"
+      R"({"mediaType":"application/vnd.oci.empty.v1+json","digest":")" +
+      fake_->put_blob("multi", "{}") +
+      R"(","size":2},"layers":[],"subject":{"mediaType":"application/vnd.oci.image.index.v1+json","digest":")" +
+      pulled_->digest.str() + R"(","size":1}})";
+  const std::string digest =
+      fake_->put_manifest("multi", Digest::of(artifact).str(), std::string(media_type::kOciManifest), artifact);
+  const std::string list = R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[)"
+                           R"({"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":")" +
+                           digest + R"(","size":)" + std::to_string(artifact.size()) + R"(,"artifactType":"sbom"}]})";
+  fake_->put_manifest("multi", "sha256-" + pulled_->digest.hex(), std::string(media_type::kOciIndex), list);
+  const CopyResult copied =
+      copy_image(*session_, parse_copy_place("reg.test/multi:1"), parse_copy_place("docker://other.test/copy:2"), {});
+  EXPECT_EQ(copied.target.digest, pulled_->digest);
+  EXPECT_EQ(copied.manifests, 4u) << "the index, two images, the artifact";
+  EXPECT_EQ(fake_->repositories["copy"].tags["2"], pulled_->digest.str());
+  EXPECT_EQ(fake_->repositories["copy"].manifests.count(digest), 1u);
+  EXPECT_EQ(session_->client("other.test", "copy").referrers(pulled_->digest).size(), 1u);
+  fake_->clear_log();
+  copy_image(*session_, parse_copy_place("reg.test/multi:1"), parse_copy_place("other.test/copy:2"), {});
+  EXPECT_EQ(fake_->count("PUT", ""), 0u);
+}
+
+TEST_F(IndexTransferTest, ALayoutIsWrittenAndReadBack) {
+  TempDirectory directory;
+  const CopyPlace layout = parse_copy_place("oci:" + (directory.path() / "x").native() + ":v1");
+  EXPECT_EQ(copy_image(*session_, parse_copy_place("reg.test/multi:1"), layout, {}).target.digest, pulled_->digest);
+  EXPECT_EQ(list_directory(directory.path() / "x"), (std::vector<std::string>{"blobs", "index.json", "oci-layout"}));
+  copy_image(*session_, layout, parse_copy_place("reg.test/back:1"), {});
+  EXPECT_EQ(fake_->repositories["back"].tags["1"], pulled_->digest.str());
+}
+
+TEST_F(IndexTransferTest, AnArchiveIsWrittenAndReadBack) {
+  TempDirectory directory;
+  const CopyPlace archive = parse_copy_place("docker-archive:" + (directory.path() / "x.tar").native());
+  copy_image(*session_, parse_copy_place("reg.test/multi:1"), archive, {.platform = kArm64});
+  copy_image(*session_, archive, parse_copy_place("reg.test/back:1"), {});
+  TestStore third;
+  const PullResult back = pull(third.store, "reg.test/back:1", {.platform = kArm64});
+  const Image image = load_image(third.store.blobs(), back.target, kArm64);
+  EXPECT_EQ(read_layer_file(third.store, image.layers[0].diff_id, "arch"), "arm64");
+}
+
+TEST_F(IndexTransferTest, ACopyResumesADownloadThatBreaks) {
+  std::string big(50'000, 'x');
+  std::mt19937 random(1);
+  for (char& character : big) character = static_cast<char>(random());
+  const std::string digest = fake_->put_blob("big", big);
+  const std::string manifest =
+      R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":)"
+      R"("application/vnd.oci.image.config.v1+json","digest":")" +
+      fake_->put_blob("big", "{}") +
+      R"(","size":2},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":")" + digest +
+      R"(","size":50000}]})";
+  fake_->put_manifest("big", "1", std::string(media_type::kOciManifest), manifest);
+  int breaks = 3;
+  fake_->intercept = [&](const FakeRequest& request) -> std::optional<FakeReply> {
+    if (request.method != "GET" || !request.url.path.ends_with(digest) || breaks-- <= 0) return std::nullopt;
+    return FakeReply{200, {}, big, 20'000};  // ignores the range
+  };
+  copy_image(*session_, parse_copy_place("reg.test/big:1"), parse_copy_place("other.test/copy:1"), {});
+  EXPECT_EQ(fake_->repositories["copy"].blobs[digest], big);
+}
+
+TEST_F(IndexTransferTest, ACopyNeverKeepsWrongBytes) {
+  const std::string wanted = Digest::of("right").str();
+  const std::string manifest =
+      R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":)"
+      R"("application/vnd.oci.image.config.v1+json","digest":")" +
+      wanted + R"(","size":5},"layers":[]})";
+  fake_->repositories["bad"].blobs[wanted] = "wrong";
+  fake_->put_manifest("bad", "1", std::string(media_type::kOciManifest), manifest);
+  EXPECT_THROW(copy_image(*session_, parse_copy_place("reg.test/bad:1"), parse_copy_place("other.test/copy:1"), {}),
+               Error);
+  EXPECT_EQ(fake_->repositories["copy"].blobs.count(wanted), 0u);
+  EXPECT_TRUE(fake_->repositories["copy"].tags.empty());
 }
 
 }  // namespace

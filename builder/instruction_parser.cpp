@@ -163,7 +163,7 @@ void check_mount(const Parts& parts, const std::string& value) {
   });
   try {
     if (value.find('$') == std::string::npos) {
-      const ExpandOptions options{parts.escape, QuoteHandling::Remove, QuoteHandling::Remove, UnsetVariables::Empty};
+      const ExpandOptions options{parts.escape, QuoteHandling::Remove, EscapeHandling::Remove, UnsetVariables::Empty};
       parse_run_mount(value, [&](std::string_view word) { return expand_word(word, nullptr, options).text; });
     } else {
       check_run_mount_from(value);

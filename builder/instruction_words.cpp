@@ -157,7 +157,7 @@ std::optional<Heredoc> parse_heredoc_word(std::string_view word) {
   try {
     const std::vector<std::string> unquoted = expand_words(rest, nullptr, options).words;
     options.quotes = QuoteHandling::Keep;
-    options.escapes = QuoteHandling::Keep;
+    options.escapes = EscapeHandling::Keep;
     const std::vector<std::string> quoted = expand_words(rest, nullptr, options).words;
     if (unquoted.size() != 1 || quoted.size() != 1) return std::nullopt;
     heredoc.name = unquoted.front();
@@ -173,7 +173,7 @@ std::vector<Heredoc> find_heredocs(std::string_view line) {
   ExpandOptions options;
   options.unset = UnsetVariables::Keep;
   options.quotes = QuoteHandling::Keep;
-  options.escapes = QuoteHandling::Keep;
+  options.escapes = EscapeHandling::Keep;
   std::vector<Heredoc> heredocs;
   try {
     for (const std::string& word : expand_words(line, nullptr, options).words) {

@@ -159,7 +159,7 @@ struct Stage {
 struct Expansions {
   std::function<std::string(std::string_view)> word;                 ///< one word in, one word out, quotes removed
   std::function<std::vector<std::string>(std::string_view)> words;   ///< split at blanks as well (EXPOSE)
-  std::function<std::string(std::string_view)> raw;                  ///< heredocs: quotes and escapes stay
+  std::function<std::string(std::string_view)> raw;                  ///< heredocs: QuoteHandling::Ignore
 };
 
 /// Replaces what BuildKit expands in this instruction (never RUN, CMD, ENTRYPOINT bodies) and parses the mounts of RUN.

@@ -363,14 +363,13 @@ void StageLinter::step(const Instruction& instruction, StageState& state) {
     ExpandOptions options;
     options.escape = dockerfile_.escape;
     options.quotes = quotes;
-    options.escapes = quotes;
     ExpandedWord result = expand_word(word, lookup, options);
     unset.insert(result.unset_names.begin(), result.unset_names.end());
     return result.text;
   };
   const Expansions expansions{[&](std::string_view word) { return expand(word, QuoteHandling::Remove); },
                               [&](std::string_view word) { return split_words(expand(word, QuoteHandling::Remove)); },
-                              [&](std::string_view text) { return expand(text, QuoteHandling::Keep); }};
+                              [&](std::string_view text) { return expand(text, QuoteHandling::Ignore); }};
   Instruction expanded = instruction;
   try {
     expand_instruction(expanded, expansions, *dockerfile_.source);

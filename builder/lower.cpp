@@ -400,7 +400,7 @@ class Lowering {
     expansions.word = [&](std::string_view word) { return expand_word(word, lookup, options).text; };
     expansions.words = [&](std::string_view word) { return expand_words(word, lookup, options).words; };
     expansions.raw = [&](std::string_view word) {
-      return expand_word(word, lookup, {.escape = '\\', .quotes = QuoteHandling::Keep}).text;
+      return expand_word(word, lookup, {.escape = '\\', .quotes = QuoteHandling::Ignore}).text;
     };
     expand_instruction(instruction, expansions, *dockerfile_.source);
   }
@@ -532,7 +532,7 @@ std::string title_text(const LowerContext& context, const Instruction& instructi
   try {
     expanded = expand_word(rest, lookup,
                            {.escape = context.dockerfile.escape, .quotes = QuoteHandling::Keep,
-                            .escapes = QuoteHandling::Keep})
+                            .escapes = EscapeHandling::Keep})
                    .text;
   } catch (const Error&) {
     expanded = rest;  // a title is shown as it was written if it is no word list

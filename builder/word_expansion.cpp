@@ -25,32 +25,32 @@ bool is_name_character(char c) {
 }
 bool is_special_parameter(char c) { return std::string_view("@*#?-$!0").find(c) != std::string_view::npos; }
 
-// Collects the expanded text as one word and as words split at unquoted blanks.
+enum class Splitting { None, AtBlanks };
+
+// Collects the expanded text, as one word or as words split at unquoted blanks.
 class WordCollector {
  public:
+  explicit WordCollector(Splitting splitting) : splitting_(splitting) {}
   void add(char c) {
-    text_ += c;
-    if (!is_blank(c)) {
+    if (splitting_ == Splitting::None || !is_blank(c)) {
       word_ += c;
     } else if (!word_.empty()) {
       words_.push_back(std::exchange(word_, {}));
     }
   }
-  void add_quoted(std::string_view text) {
-    text_ += text;
-    word_ += text;
-  }
+  void add_quoted(std::string_view text) { word_ += text; }
   void add_unquoted(std::string_view text) {
     for (const char c : text) add(c);
   }
-  std::string text() && { return std::move(text_); }
+  /// REQUIRES: Splitting::None.
+  std::string text() && { return std::move(word_); }
   std::vector<std::string> take_words() {
     if (!word_.empty()) words_.push_back(std::exchange(word_, {}));
     return std::move(words_);
   }
 
  private:
-  std::string text_;
+  Splitting splitting_;
   std::string word_;
   std::vector<std::string> words_;
 };
@@ -58,9 +58,9 @@ class WordCollector {
 class Expander {
  public:
   Expander(std::string_view source, const VariableLookup& lookup, const ExpandOptions& options)
-      : source_(source), lookup_(lookup), options_(options), keep_escapes_(options.escapes == QuoteHandling::Keep) {}
+      : source_(source), lookup_(lookup), options_(options), keep_escapes_(options.escapes == EscapeHandling::Keep) {}
 
-  WordCollector expand_all() { return expand_until(kEnd, options_.escapes); }
+  WordCollector expand_all(Splitting splitting) { return expand_until(kEnd, options_.escapes, splitting); }
 
   std::set<std::string> set_names;
   std::set<std::string> unset_names;
@@ -73,8 +73,8 @@ class Expander {
   bool next_is(char c) const { return !at_end() && source_[position_] == c; }
   char take() { return source_[position_++]; }
 
-  WordCollector expand_until(char stop, QuoteHandling escapes);
-  std::string expand_part(char stop, QuoteHandling escapes, const char* missing);
+  WordCollector expand_until(char stop, EscapeHandling escapes, Splitting splitting);
+  std::string expand_part(char stop, EscapeHandling escapes, const char* missing);
   void expand_escape(WordCollector& out);
   std::string single_quoted();
   std::string double_quoted();
@@ -86,6 +86,7 @@ class Expander {
                        bool empty_is_unset);
   std::string read_name();
   std::optional<std::string> look_up(const std::string& name);
+  bool heeds_quotes() const { return options_.quotes != QuoteHandling::Ignore; }
   bool keeps_unset() const { return options_.unset == UnsetVariables::Keep; }
 
   std::string_view source_;
@@ -97,9 +98,9 @@ class Expander {
   int nesting_ = 0;
 };
 
-WordCollector Expander::expand_until(char stop, QuoteHandling escapes) {
-  const bool outer_keep_escapes = std::exchange(keep_escapes_, escapes == QuoteHandling::Keep);
-  WordCollector out;
+WordCollector Expander::expand_until(char stop, EscapeHandling escapes, Splitting splitting) {
+  const bool outer_keep_escapes = std::exchange(keep_escapes_, escapes == EscapeHandling::Keep);
+  WordCollector out(splitting);
   while (!at_end()) {
     const char c = peek();
     if (stop != kEnd && c == stop) {
@@ -109,9 +110,9 @@ WordCollector Expander::expand_until(char stop, QuoteHandling escapes) {
     }
     if (c == '$') {
       out.add_unquoted(dollar());
-    } else if (c == '\'') {
+    } else if (c == '\'' && heeds_quotes()) {
       out.add_quoted(single_quoted());
-    } else if (c == '"') {
+    } else if (c == '"' && heeds_quotes()) {
       out.add_quoted(double_quoted());
     } else if (c == options_.escape) {
       expand_escape(out);
@@ -213,9 +214,9 @@ std::string Expander::braced() {
 }
 
 // The text up to `stop`, expanded. If it never comes, the sentence says what is missing.
-std::string Expander::expand_part(char stop, QuoteHandling escapes, const char* missing) {
+std::string Expander::expand_part(char stop, EscapeHandling escapes, const char* missing) {
   try {
-    return expand_until(stop, escapes).text();
+    return expand_until(stop, escapes, Splitting::None).text();
   } catch (const Error&) {
     if (at_end()) fail(missing);
     throw;
@@ -228,7 +229,7 @@ std::string Expander::modified(const std::string& name, char modifier, bool empt
   const bool is_known = modifier == '-' || modifier == '+' || modifier == '?' || (trims && !empty_is_unset);
   if (!is_known) fail("unsupported modifier (" + shown_modifier + ") in substitution");
   std::string word =
-      expand_part('}', trims ? QuoteHandling::Keep : QuoteHandling::Remove, "syntax error: missing '}'");
+      expand_part('}', trims ? EscapeHandling::Keep : EscapeHandling::Remove, "syntax error: missing '}'");
   std::optional<std::string> value = look_up(name);
   if (!value && keeps_unset()) return "${" + name + shown_modifier + word + "}";
   const bool is_set = value && !(empty_is_unset && value->empty());
@@ -260,8 +261,8 @@ std::string Expander::required(const std::string& name, const std::optional<std:
 std::string Expander::replaced(const std::string& name) {
   const bool all = next_is('/');
   if (all) take();
-  const std::string pattern = expand_part('/', QuoteHandling::Keep, "syntax error: missing '/' in ${}");
-  const std::string replacement = expand_part('}', QuoteHandling::Keep, "syntax error: missing '}'");
+  const std::string pattern = expand_part('/', EscapeHandling::Keep, "syntax error: missing '/' in ${}");
+  const std::string replacement = expand_part('}', EscapeHandling::Keep, "syntax error: missing '}'");
   const std::optional<std::string> value = look_up(name);
   if (!value && keeps_unset()) return "${" + name + (all ? "//" : "/") + pattern + "/" + replacement + "}";
   return WordPattern::parse(pattern).replace(
@@ -288,10 +289,11 @@ std::optional<std::string> Expander::look_up(const std::string& name) {
   return value;
 }
 
-Expander run(std::string_view word, const VariableLookup& lookup, const ExpandOptions& options, WordCollector& out) {
+Expander run(std::string_view word, const VariableLookup& lookup, const ExpandOptions& options, Splitting splitting,
+             WordCollector& out) {
   Expander expander(word, lookup, options);
   try {
-    out = expander.expand_all();
+    out = expander.expand_all(splitting);
   } catch (const Error& error) {
     const std::string shown(word.substr(0, 200));
     throw Error(error.kind(), "failed to process \"" + shown + (word.size() > 200 ? "…" : "") + "\": " + error.what());
@@ -302,14 +304,14 @@ Expander run(std::string_view word, const VariableLookup& lookup, const ExpandOp
 }  // namespace
 
 ExpandedWord expand_word(std::string_view word, const VariableLookup& lookup, const ExpandOptions& options) {
-  WordCollector out;
-  Expander expander = run(word, lookup, options, out);
+  WordCollector out(Splitting::None);
+  Expander expander = run(word, lookup, options, Splitting::None, out);
   return {std::move(out).text(), std::move(expander.set_names), std::move(expander.unset_names)};
 }
 
 ExpandedWords expand_words(std::string_view word, const VariableLookup& lookup, const ExpandOptions& options) {
-  WordCollector out;
-  Expander expander = run(word, lookup, options, out);
+  WordCollector out(Splitting::AtBlanks);
+  Expander expander = run(word, lookup, options, Splitting::AtBlanks, out);
   return {out.take_words(), std::move(expander.set_names), std::move(expander.unset_names)};
 }
 

@@ -15,13 +15,15 @@ namespace ctr {
 /// nullopt: not set.
 using VariableLookup = std::function<std::optional<std::string>(std::string_view name)>;
 
-enum class QuoteHandling { Remove, Keep };
+/// Keep: what is quoted is not expanded, and the quotes stay. Ignore: a quote is a character like any other.
+enum class QuoteHandling { Remove, Keep, Ignore };
+enum class EscapeHandling { Remove, Keep };
 enum class UnsetVariables { Empty, Keep };  ///< Keep: `$x` stays as written when x is not set
 
 struct ExpandOptions {
   char escape = '\\';
-  QuoteHandling quotes = QuoteHandling::Remove;   ///< Keep for heredocs, where quotes mean nothing
-  QuoteHandling escapes = QuoteHandling::Remove;
+  QuoteHandling quotes = QuoteHandling::Remove;  ///< Ignore for heredocs
+  EscapeHandling escapes = EscapeHandling::Remove;
   UnsetVariables unset = UnsetVariables::Empty;
 };
 

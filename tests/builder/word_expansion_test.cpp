@@ -71,8 +71,14 @@ TEST(WordExpansion, TreatsQuotesAsAShellDoes) {
 TEST(WordExpansion, KeepsQuotesAndEscapesWhenAsked) {
   ExpandOptions raw;
   raw.quotes = QuoteHandling::Keep;
-  raw.escapes = QuoteHandling::Keep;
+  raw.escapes = EscapeHandling::Keep;
   EXPECT_EQ(expand("\"$FOO\" '$FOO' \\$FOO", kSome, raw), "\"xxyy\" '$FOO' \\$FOO");
+}
+
+TEST(WordExpansion, TakesQuotesForCharactersInHeredocs) {
+  ExpandOptions heredoc;
+  heredoc.quotes = QuoteHandling::Ignore;
+  EXPECT_EQ(expand("it's \"$FOO\" '$FOO' \\$FOO \\\\ \\\n", kSome, heredoc), "it's \"xxyy\" 'xxyy' $FOO \\ \n");
 }
 
 TEST(WordExpansion, AppliesDefaultsAndAlternates) {

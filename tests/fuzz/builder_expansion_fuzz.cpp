@@ -12,8 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view word(reinterpret_cast<const char*>(data) + 1, size - 1);
   ExpandOptions options;
   options.escape = (data[0] & 1) != 0 ? '`' : '\\';
-  options.quotes = (data[0] & 2) != 0 ? QuoteHandling::Keep : QuoteHandling::Remove;
-  options.escapes = (data[0] & 4) != 0 ? QuoteHandling::Keep : QuoteHandling::Remove;
+  options.quotes = (data[0] & 2) != 0 ? QuoteHandling::Keep : (data[0] & 16) != 0 ? QuoteHandling::Ignore : QuoteHandling::Remove;
+  options.escapes = (data[0] & 4) != 0 ? EscapeHandling::Keep : EscapeHandling::Remove;
   options.unset = (data[0] & 8) != 0 ? UnsetVariables::Keep : UnsetVariables::Empty;
   const VariableLookup lookup = [](std::string_view name) -> std::optional<std::string> {
     if (name == "A") return "a/b*c?d\\e";

@@ -137,8 +137,7 @@ std::string step_text(const InitPlan& plan, const InitMessage& failure) {
 }
 
 /// Docker's and Go's words, which scripts look for.
-std::string command_text(const InitPlan& plan, int error) {
-  const std::string command = plan.argv[0];
+std::string command_text(const std::string& command, int error) {
   const std::string quoted = "exec: " + json_quote(command) + ": ";
   if (error == ENOENT && command.find('/') == std::string::npos) return quoted + "executable file not found in $PATH";
   if (error == ENOEXEC) return "exec " + command + ": exec format error";
@@ -149,11 +148,15 @@ std::string command_text(const InitPlan& plan, int error) {
 
 }  // namespace
 
+SandboxError command_failure(const std::string& command, int error) {
+  const int status = error == ENOENT || error == ENOTDIR ? kNotFoundStatus : kNotExecutableStatus;
+  return {kind_of_errno(error), command_text(command, error), error, status};
+}
+
 SandboxError describe_failure(const InitPlan& plan, const InitMessage& failure) {
   const int error = failure.error;
   if (failure.step == InitStep::FindCommand || failure.step == InitStep::Execute) {
-    const int status = error == ENOENT || error == ENOTDIR ? kNotFoundStatus : kNotExecutableStatus;
-    return {kind_of_errno(error), command_text(plan, error), error, status};
+    return command_failure(plan.argv[0], error);
   }
   std::string text = step_text(plan, failure);
   if (failure.step == InitStep::WorkingDirectory && error == EXDEV) {

@@ -48,5 +48,7 @@ void plan_streams(PlannedInit& init, const Stdio& stdio, int preserved_fds);
 
 /// What went wrong, as one sentence with the name of the thing, and the exit status that goes with it.
 SandboxError describe_failure(const InitPlan& plan, const InitMessage& failure);
+/// The same for a command that could not be found or executed.
+SandboxError command_failure(const std::string& command, int error);
 
 }  // namespace ctr

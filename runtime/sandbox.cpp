@@ -254,7 +254,7 @@ bool has_start_gate(const fs::path& directory) {
   return static_cast<bool>(gate);
 }
 
-void open_start_gate(const fs::path& directory) {
+void open_start_gate(const fs::path& directory, const std::string& command) {
   const Fd report(::open((directory / kReportName).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   const Fd gate(::open((directory / kGateName).c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
   if (!report || !gate) throw Error(ErrorKind::Invalid, "cannot start a container that is not in the state created");
@@ -266,11 +266,7 @@ void open_start_gate(const fs::path& directory) {
   const ssize_t size = ::read(report.get(), &failure, sizeof failure);
   fs::remove(directory / kGateName);
   fs::remove(directory / kReportName);
-  if (size != sizeof failure) return;
-  const bool is_missing = failure.error == ENOENT;
-  throw SandboxError(kind_of_errno(failure.error),
-                     std::string("execute the container's command failed: ") + std::strerror(failure.error),
-                     failure.error, is_missing ? 127 : 126);
+  if (size == sizeof failure) throw command_failure(command, failure.error);
 }
 
 std::vector<std::string> run_poststop_hooks(const Spec& spec, const SandboxOptions& options) {

@@ -126,8 +126,8 @@ Sandbox start_sandbox(const Spec& spec, RootSource root, const Stdio& stdio, con
                       const SandboxOptions& options);
 
 /// Opens the gate in that directory: returns when the command has been executed, and removes the gate.
-/// Throws SandboxError when that failed, Invalid when nobody waits behind it.
-void open_start_gate(const fs::path& directory);
+/// Throws SandboxError, naming `command`, when that failed; Invalid when nobody waits behind it.
+void open_start_gate(const fs::path& directory, const std::string& command);
 /// Whether somebody waits behind a gate in that directory: the container is created and not started.
 bool has_start_gate(const fs::path& directory);
 

@@ -197,6 +197,12 @@ void check_platform(const Json& config) {
   }
 }
 
+/// What the specification knows and this runtime does not do: silently leaving it out would be worse.
+void check_supported(const Spec& spec) {
+  if (spec.linux.intel_rdt) throw Error(ErrorKind::Unavailable, "linux.intelRdt is not supported");
+  if (!spec.linux.net_devices.empty()) throw Error(ErrorKind::Unavailable, "linux.netDevices is not supported");
+}
+
 void check_namespaces(const Spec& spec) {
   for (const NamespaceSpec& one : spec.linux.namespaces) {
     const auto same = [&](const NamespaceSpec& other) { return other.type == one.type; };
@@ -276,6 +282,7 @@ Spec parse_spec(const Json& config) {
   spec.linux = member(config, "linux", parse_linux);
   spec.annotations = text_map(config, "annotations");
   check_namespaces(spec);
+  check_supported(spec);
   return spec;
 }
 

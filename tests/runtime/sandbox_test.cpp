@@ -301,11 +301,11 @@ TEST(Sandbox, GateInADirectoryIsOpenedByAnybodyWithThePath) {
   Sandbox sandbox = container.create();
   EXPECT_TRUE(has_start_gate(gate));
   EXPECT_FALSE(path_exists(container.rootfs() / "done"));
-  open_start_gate(gate);
+  open_start_gate(gate, "/bin/sh");
   EXPECT_EQ(sandbox.wait().code, 0);
   EXPECT_TRUE(path_exists(container.rootfs() / "done"));
   EXPECT_FALSE(has_start_gate(gate));
-  EXPECT_THROW(open_start_gate(gate), Error);
+  EXPECT_THROW(open_start_gate(gate, "/bin/sh"), Error);
   sandbox.release();
 }
 

@@ -41,9 +41,8 @@ const char* const kFull = R"({
    "syscalls": [{"names": ["getcwd"], "action": "SCMP_ACT_ERRNO", "errnoRet": 3,
      "args": [{"index": 1, "value": 18446744073709551615, "valueTwo": 4, "op": "SCMP_CMP_MASKED_EQ"}]}]},
   "sysctl": {"net.core.somaxconn": "256"}, "maskedPaths": ["/proc/kcore"], "readonlyPaths": ["/proc/sys"],
-  "mountLabel": "l", "personality": {"domain": "LINUX32"}, "intelRdt": {"closID": "g", "schemata": ["L3:0=f"]},
-  "memoryPolicy": {"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]},
-  "netDevices": {"eth7": {"name": "inner"}}}
+  "mountLabel": "l", "personality": {"domain": "LINUX32"},
+  "memoryPolicy": {"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]}}
 })";
 
 TEST(Spec, SurvivesARoundTripThroughJson) {
@@ -87,6 +86,7 @@ TEST(Spec, ErrorsNameTheMember) {
 
 TEST(Spec, RefusesWhatItCannotDoByName) {
   EXPECT_EQ(failure_of(R"({"ociVersion":"2.0.0"})"), "ociVersion \"2.0.0\" is not supported: this is version 1.3.0");
+  EXPECT_EQ(failure_of(with_linux(R"(,"intelRdt":{"closID":"x"})")), "linux.intelRdt is not supported");
   EXPECT_NE(failure_of(R"({"ociVersion":"1.0.2","windows":{}})").find("windows"), std::string::npos);
   EXPECT_NE(failure_of(R"({"ociVersion":"1.0.2","linux":{"namespaces":[{"type":"mount"},{"type":"syslog"}]}})")
                 .find("syslog"),

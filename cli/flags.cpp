@@ -74,7 +74,8 @@ ParsedFlags ParsedFlags::parse(const FlagTable& table, std::span<const std::stri
   const auto rest_is_arguments = [&](std::size_t from) {
     parsed.arguments_.insert(parsed.arguments_.end(), words.begin() + static_cast<std::ptrdiff_t>(from), words.end());
   };
-  for (std::size_t at = 0; at < words.size(); ++at) {
+  if (order == FlagOrder::RawWords) rest_is_arguments(0);
+  for (std::size_t at = 0; at < words.size() && order != FlagOrder::RawWords; ++at) {
     const std::string& word = words[at];
     if (word == "--") {
       rest_is_arguments(at + 1);

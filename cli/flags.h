@@ -59,8 +59,9 @@ class FlagTable {
   std::vector<Flag> flags_;
 };
 
-/// Whether flags may stand behind the first argument. After IMAGE of `run` everything belongs to the command.
-enum class FlagOrder { Anywhere, BeforeArguments };
+/// Whether flags may stand behind the first argument. After IMAGE of `run` everything belongs to the command. RawWords:
+/// nothing is a flag, another program reads the words.
+enum class FlagOrder { Anywhere, BeforeArguments, RawWords };
 
 class ParsedFlags {
  public:

@@ -93,7 +93,7 @@ bool is_valid_repository_name(const std::string& name) {
 Repositories::Repositories(const fs::path& root)
     : root_(root), lock_(lock_directory(root)), markers_(root, current_boot_id()), blobs_(root, markers_) {
   make_directories(root_ / "trash");
-  if (markers_.has_lost()) markers_.discard_lost(root_ / "trash");
+  if (markers_.has_lost()) markers_.settle_lost({}, root_ / "trash");
   remove_tree(root_ / "trash");
   make_directories(root_ / "trash");
   blobs_.drop_idle_partials();

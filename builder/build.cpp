@@ -13,6 +13,8 @@
 #include "builder/build_context.h"
 #include "builder/build_executor.h"
 #include "builder/build_export.h"
+#include "builder/build_outputs.h"
+#include "builder/cache_transfer.h"
 #include "builder/dockerfile_parser.h"
 #include "builder/explain.h"
 #include "builder/git_source.h"
@@ -59,7 +61,8 @@ class BuildRun {
         pin_(store.pin()),
         cache_(store.root(), store.run()),
         contexts_(store, pin_, request, services),
-        images_(store, pin_, request, services, reporter_) {}
+        images_(store, pin_, request, services, reporter_),
+        imports_(store, pin_, services) {}
 
   BuildResult run() {
     check_request(request_);
@@ -156,22 +159,116 @@ class BuildRun {
   BuildResult solve_and_export() {
     BuildExecutor executor(store_, pin_, request_, services_, contexts_, reporter_, graph_, epoch_);
     images_.offer_layers(executor);
+    read_caches(executor);
     std::vector<VertexId> targets;
     for (const LoweredImage& image : lowered_) targets.push_back(image.root);
     expect_steps(targets);
     std::vector<Built> built = solve(executor, targets);
     executor.save_hashes();
     bring_layers(executor, built);
-    std::vector<ExportInput> inputs;
-    for (std::size_t i = 0; i < lowered_.size(); ++i)
-      inputs.push_back({std::move(lowered_[i]), std::move(built[i])});
+    BuildResult result = finish(built);
+    export_caches(targets, built);
+    result.metadata_json = metadata_of(result);
+    return result;
+  }
+
+  void read_caches(BuildExecutor& executor) {
+    for (const CacheSpec& spec : request_.cache_from) imports_.read(spec, reporter_);
+    imports_.offer_layers(executor, reporter_);
+    executor.set_cache_mounts([this](const std::string& id) { return imports_.find_mount(id); });
+  }
+
+  /// What the request's outputs want of the finished file systems.
+  BuildResult finish(const std::vector<Built>& built) {
+    const std::vector<OutputSpec> outputs = outputs_of(request_);
+    std::vector<FinishedPlatform> platforms;
+    for (std::size_t i = 0; i < built.size(); ++i) platforms.push_back({lowered_[i].platform, built[i].layers});
+    BuildResult result;
+    if (std::any_of(outputs.begin(), outputs.end(), needs_image)) result = export_image(outputs, built);
+    for (const OutputSpec& output : outputs) write_output(output, platforms, result);
+    return result;
+  }
+
+  BuildResult export_image(const std::vector<OutputSpec>& outputs, const std::vector<Built>& built) {
     ExportOptions options;
-    options.names = request_.tags;
+    options.names = names_of(outputs);
     options.annotations = request_.annotations;
     options.epoch = epoch_;
     options.always_index = platforms_.size() > 1;
     options.layer_blobs = images_.layer_blobs();
+    options.is_named = std::any_of(outputs.begin(), outputs.end(), keeps_image);
+    for (const OutputSpec& output : outputs) {
+      const auto types = output.attributes.find("oci-mediatypes");
+      options.is_docker_format |= types != output.attributes.end() && !parse_bool(types->second).value_or(true);
+      if (!options.compression) options.compression = compression_of(output);
+    }
+    for (const CacheSpec& spec : request_.cache_to)
+      if (spec.type == CacheSpec::Type::Inline) options.inline_cache = to_json(CacheDocument{records_, {}});
+    if (request_.build_args.contains("BUILDKIT_INLINE_CACHE") && request_.build_args.at("BUILDKIT_INLINE_CACHE") == "1")
+      options.inline_cache = to_json(CacheDocument{records_, {}});
+    std::vector<ExportInput> inputs;
+    for (std::size_t i = 0; i < lowered_.size(); ++i) inputs.push_back({lowered_[i], built[i]});
     return export_images(store_, pin_, std::move(inputs), options, reporter_);
+  }
+
+  std::vector<std::string> names_of(const std::vector<OutputSpec>& outputs) const {
+    std::vector<std::string> names = request_.tags;
+    for (const OutputSpec& output : outputs)
+      for (const std::string& name : output.names)
+        if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+    return names;
+  }
+
+  void write_output(const OutputSpec& output, const std::vector<FinishedPlatform>& platforms, const BuildResult& result) {
+    const std::vector<std::string> names = names_of({output});
+    if (output.type == OutputSpec::Type::Local || output.type == OutputSpec::Type::Tar) {
+      write_files(store_, output, platforms, {request_.entitlements.begin(), request_.entitlements.end()}, reporter_);
+    } else if (output.type == OutputSpec::Type::Oci || !output.destination.empty()) {
+      write_archive(store_, output, names, *result.image, reporter_);
+    }
+    if (output.push) push_image(services_, names, *result.image, output, reporter_);
+  }
+
+  /// --cache-to, after the image is safe: a cache that can't be written fails the build unless ignore-error is set.
+  void export_caches(const std::vector<VertexId>& targets, const std::vector<Built>& built) {
+    for (const CacheSpec& spec : request_.cache_to) {
+      if (spec.type == CacheSpec::Type::Inline) continue;
+      try {
+        CacheDocument document{records_, {}};
+        if (spec.mounts) document.mounts = snapshot_mounts(targets);
+        std::set<Digest> wanted;
+        for (const TravellingRecord& each : records_)
+          if (spec.mode == CacheSpec::Mode::Max) wanted.insert(each.record.layer);
+        for (const Built& each : built) wanted.insert(each.layers.begin(), each.layers.end());
+        export_cache(spec, std::move(document), wanted, platforms_.front(), store_, pin_, services_, reporter_);
+      } catch (const Error& error) {
+        if (!spec.ignore_error) throw;
+        reporter_.warn(std::string("the cache was not exported: ") + error.what());
+      }
+    }
+  }
+
+  std::map<std::string, Digest> snapshot_mounts(const std::vector<VertexId>& targets) {
+    std::map<std::string, Digest> result;
+    for (const VertexId id : graph_.reachable(targets)) {
+      const auto* exec = std::get_if<ExecOp>(&graph_.vertex(id).op);
+      if (exec == nullptr) continue;
+      for (const ExecMount& mount : exec->mounts)
+        if (const auto* cache = std::get_if<CacheMount>(&mount); cache != nullptr && !result.contains(cache->id))
+          if (const auto layer = snapshot_cache_mount(store_, pin_, cache->id)) result.emplace(cache->id, *layer);
+    }
+    return result;
+  }
+
+  std::string metadata_of(const BuildResult& result) const {
+    Json metadata = Json::object();
+    if (result.image) {
+      if (!result.image->is_index()) metadata["containerimage.config.digest"] = result.platforms.front().config.str();
+      metadata["containerimage.descriptor"] = to_json(*result.image);
+      metadata["containerimage.digest"] = result.image->digest.str();
+    }
+    if (!result.names.empty()) metadata["image.name"] = join(result.names, ",");
+    return metadata.dump_pretty();
   }
 
   void expect_steps(const std::vector<VertexId>& targets) {
@@ -185,7 +282,12 @@ class BuildRun {
     options.jobs = request_.limits.jobs > 0 ? static_cast<unsigned>(request_.limits.jobs)
                                             : static_cast<unsigned>(std::max(processor_count(), kMinJobs));
     Explainer explainer(cache_, graph_, build_name());
-    options.on_solved = [&](const SolverOptions::Event& event) { explainer.remember(event); };
+    options.on_solved = [&](const SolverOptions::Event& event) {
+      explainer.remember(event);
+      executor.note_solved(event.vertex);
+      collect_record(event);
+    };
+    options.find_remote = [this](const Digest& key) { return imports_.find(key); };
     if (request_.explanations == Explanations::On)
       options.explain = [&](const SolverOptions::Event& event) { return explainer.explain(event); };
     Solver solver(graph_, executor, cache_, reporter_, std::move(options));
@@ -197,6 +299,13 @@ class BuildRun {
       executor.save_hashes();
       throw failure_of(error);
     }
+  }
+
+  /// Keeps a step's result for caches that travel.
+  void collect_record(const SolverOptions::Event& event) {
+    TravellingRecord record{{event.key.hex()}, event.record};
+    for (const Digest& key : event.all_keys) record.keys.insert(key.hex());
+    records_.push_back(std::move(record));
   }
 
   /// What tells this build from others, so that --explain compares with the last one of the same thing.
@@ -239,6 +348,8 @@ class BuildRun {
   BuildCache cache_;
   BuildContexts contexts_;
   BaseImages images_;
+  CacheImports imports_;
+  std::vector<TravellingRecord> records_;
   Dockerfile dockerfile_;
   std::optional<std::int64_t> epoch_;
   std::vector<Platform> platforms_;

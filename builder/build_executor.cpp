@@ -36,6 +36,14 @@ void BuildExecutor::offer(const std::vector<Digest>& diff_ids, LayerFetcher fetc
   for (const Digest& diff_id : diff_ids) offers_.try_emplace(diff_id, offered);
 }
 
+void BuildExecutor::set_cache_mounts(std::function<std::optional<Digest>(const std::string& id)> find) {
+  runs_.set_cache_mounts([this, find = std::move(find)](const std::string& id, StepNumber step) -> std::optional<Digest> {
+    const auto layer = find(id);
+    if (!layer || !(has_layer(*layer) || fetch_layer(*layer, step))) return std::nullopt;
+    return layer;
+  });
+}
+
 std::shared_ptr<const SourceTree> BuildExecutor::open_tree(const Op& op, StepNumber) {
   if (const auto* context = std::get_if<ContextOp>(&op)) return contexts_.tree(context->name);
   if (const auto* http = std::get_if<HttpOp>(&op)) return contexts_.download(*http);
@@ -109,6 +117,7 @@ MadeLayer BuildExecutor::copy(const CopyOp& op, std::span<const Built> inputs) {
 
 MadeLayer BuildExecutor::execute(VertexId vertex, std::span<const Built> inputs, StepNumber step) {
   if (is_cancelled_) throw Error(ErrorKind::Unavailable, "canceled");
+  std::call_once(emulators_checked_, [this] { check_emulators(); });
   const Op& op = graph_.vertex(vertex).op;
   MadeLayer made = [&] {
     if (const auto* copied = std::get_if<CopyOp>(&op)) return copy(*copied, inputs);
@@ -122,8 +131,22 @@ MadeLayer BuildExecutor::execute(VertexId vertex, std::span<const Built> inputs,
     return execute_run(runs_, run, now());
   }();
   if (epoch_) made.created = Time(std::chrono::seconds(*epoch_));
-  has_layer(made.diff_id);
+  if (!has_layer(made.diff_id))
+    throw Error(ErrorKind::Busy, "the layer of a step was removed while it was made: build again");
   return made;
+}
+
+void BuildExecutor::note_solved(VertexId vertex) {
+  const std::lock_guard lock(mutex_);
+  solved_.insert(vertex);
+}
+
+void BuildExecutor::check_emulators() {
+  const std::lock_guard lock(mutex_);
+  for (VertexId id = 0; id < graph_.size(); ++id) {
+    const auto* exec = std::get_if<ExecOp>(&graph_.vertex(id).op);
+    if (exec != nullptr && !solved_.contains(id)) runs_.emulators().check(exec->platform);
+  }
 }
 
 void BuildExecutor::cancel() {

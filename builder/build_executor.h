@@ -34,6 +34,12 @@ class BuildExecutor final : public Executor {
   MadeLayer execute(VertexId vertex, std::span<const Built> inputs, StepNumber step) override;
   void cancel() override;
 
+  /// The vertex has its result: it will not be executed.
+  void note_solved(VertexId vertex);
+
+  /// What new cache mounts start with.
+  void set_cache_mounts(std::function<std::optional<Digest>(const std::string& id)> find);
+
   /// Keeps the hashes of the context's files for the next build.
   void save_hashes() noexcept { hashes_.save(); }
 
@@ -46,6 +52,8 @@ class BuildExecutor final : public Executor {
   /// Trees of a COPY's inputs; those of stages are opened here and owned by `opened`.
   std::vector<const SourceTree*> trees_of(const CopyOp& op, std::span<const Built> inputs,
                                           std::vector<std::unique_ptr<SourceTree>>& opened);
+  /// Before the first step is executed: every RUN that may still come must be able to run here.
+  void check_emulators();
   MadeLayer copy(const CopyOp& op, std::span<const Built> inputs);
   Time step_time() const;
 
@@ -61,6 +69,8 @@ class BuildExecutor final : public Executor {
   FileHashCache hashes_;
   std::mutex mutex_;
   std::set<Digest> pinned_;
+  std::set<VertexId> solved_;
+  std::once_flag emulators_checked_;
   std::map<Digest, std::shared_ptr<Offer>> offers_;
   std::atomic<bool> is_cancelled_ = false;
   Fd cancel_event_;

@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/trace.h"
+#include "builder/build_outputs.h"
+#include "builder/cache_transfer.h"
 #include "builder/image_config_fold.h"
 #include "image/image.h"
 #include "image/manifest.h"
@@ -74,6 +76,7 @@ class Exporter {
     std::vector<Descriptor> children;
     for (ExportInput& input : inputs) children.push_back(write_platform(std::move(input), result, step));
     result.image = children.size() > 1 || options_.always_index ? write_index(children, step) : children.front();
+    if (options_.compression) result.image = compress_image(store_, pin_, *result.image, *options_.compression);
     const bool is_index = result.image->is_index();
     result.image_id = is_index ? result.image->digest.str() : result.platforms.front().config.str();
     if (options_.is_named) {
@@ -92,6 +95,8 @@ class Exporter {
       result.push_back(known != options_.layer_blobs.end()
                            ? known->second
                            : uncompressed_blob(diff_id, store_.layers().info(diff_id).identity.tar_size));
+      if (options_.is_docker_format)
+        result.back().media_type = layer_type(media_type::kDockerManifest, compression_of(result.back().media_type));
     }
     return result;
   }
@@ -99,16 +104,19 @@ class Exporter {
   Descriptor write_platform(ExportInput input, BuildResult& result, ReportedStep& step) {
     ImageConfig config = std::move(input.lowered.config);
     finish_config(config, input.built.layers, input.built.times, options_.epoch);
-    if (options_.inline_cache) {
+    // An inline cache of the base says nothing about this image.
+    if (config.unknown.is_object()) config.unknown.erase(kCacheMember);
+    if (!options_.inline_cache.is_null()) {
       if (!config.unknown.is_object()) config.unknown = Json::object();
-      config.unknown["moby.buildkit.cache.v0"] = *options_.inline_cache;
+      config.unknown[kCacheMember] = options_.inline_cache;
     }
     const std::string config_text = serialise_image_config(config);
     const Digest id = Digest::of(config_text);
     pin_.add(id);
     const Descriptor written =
         write_image(store_, pin_, config, layer_descriptors(input.built.layers),
-                    annotations_for(annotations_, AnnotationPlace::Manifest, input.lowered.platform));
+                    annotations_for(annotations_, AnnotationPlace::Manifest, input.lowered.platform),
+                    options_.is_docker_format ? media_type::kDockerManifest : media_type::kOciManifest);
     pin_.add(written.digest);
     step.status({.text = "writing image " + id.str(), .is_done = true});
     result.platforms.push_back({input.lowered.platform, written, id});
@@ -120,13 +128,13 @@ class Exporter {
 
   Descriptor write_index(const std::vector<Descriptor>& children, ReportedStep& step) {
     Index index;
-    index.media_type = media_type::kOciIndex;
+    index.media_type = options_.is_docker_format ? media_type::kDockerIndex : media_type::kOciIndex;
     index.manifests = children;
     index.annotations = annotations_for(annotations_, AnnotationPlace::Index, std::nullopt);
     const std::string text = serialise(index);
-    const Descriptor descriptor = describe(media_type::kOciIndex, text);
+    const Descriptor descriptor = describe(index.media_type, text);
     pin_.add(descriptor.digest);
-    store_.blobs().put(media_type::kOciIndex, text);
+    store_.blobs().put(index.media_type, text);
     step.status({.text = "exporting manifest list " + descriptor.digest.str(), .is_done = true});
     return descriptor;
   }

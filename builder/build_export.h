@@ -11,6 +11,7 @@
 #include "builder/executor.h"
 #include "builder/lower.h"
 #include "builder/step_reporter.h"
+#include "image/compression.h"
 #include "image/store.h"
 
 namespace ctr {
@@ -26,8 +27,10 @@ struct ExportOptions {
   std::optional<std::int64_t> epoch;
   bool always_index = false;             ///< several platforms were asked for
   std::map<Digest, Descriptor> layer_blobs;  ///< how base images' manifests list their layers
-  std::optional<std::string> inline_cache;   ///< put into the config for --cache-to type=inline
+  Json inline_cache = {};                ///< put into the config for --cache-to type=inline, unless null
   bool is_named = true;                  ///< put names, or keep the image untagged; else only blobs are written
+  bool is_docker_format = false;         ///< Docker's media types instead of OCI's
+  std::optional<CompressionChoice> compression;  ///< layers of the manifest; nothing: as they are
 };
 
 /// REQUIRES: every layer is in the store.

@@ -196,6 +196,8 @@ class RunExecution {
     for (const MountSpec& mount : mounts_.mounts()) spec.mounts.push_back(mount);
     if (op.script) add_script(spec);
     if (op.insecure) make_privileged(spec);
+    if (const auto user_namespace = environment_.emulators().user_namespace(op.platform))
+      spec.linux.namespaces.push_back({NamespaceType::User, *user_namespace});
     return spec;
   }
 

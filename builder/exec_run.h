@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "builder/build.h"
+#include "builder/emulators.h"
 #include "builder/executor.h"
 #include "builder/op.h"
 #include "builder/rootfs_view.h"
@@ -37,6 +38,9 @@ class RunEnvironment {
   /// The network of that mode, made on first use; null for "none".
   const BuildNetwork* network(const std::string& mode);
 
+  /// Who runs programs of other architectures.
+  Emulators& emulators() noexcept { return emulators_; }
+
   /// A directory for this build's files that is gone with it, on $CTR_RUN.
   const fs::path& scratch_directory();
 
@@ -48,6 +52,13 @@ class RunEnvironment {
   /// The agent's socket; nothing if none has that id.
   std::optional<fs::path> ssh_socket(const std::string& id);
 
+  /// The layer with which a new cache mount of that id starts, if a remote cache brought one; it is in the store then.
+  std::optional<Digest> cache_mount_layer(const std::string& id, StepNumber step) const {
+    return find_cache_mount_ ? find_cache_mount_(id, step) : std::nullopt;
+  }
+  using FindCacheMount = std::function<std::optional<Digest>(const std::string& id, StepNumber step)>;
+  void set_cache_mounts(FindCacheMount find) { find_cache_mount_ = std::move(find); }
+
   /// The compiled filter for a bounding set, from the store if it is there.
   std::string seccomp_filter(const Json& profile, const std::function<std::string()>& compile);
 
@@ -55,6 +66,8 @@ class RunEnvironment {
   const Store& store_;
   const BuildRequest& request_;
   const BuildServices& services_;
+  FindCacheMount find_cache_mount_;
+  Emulators emulators_;
   std::mutex mutex_;
   std::map<std::string, std::unique_ptr<BuildNetwork>> networks_;
   std::optional<TempDirectory> scratch_;

@@ -12,6 +12,8 @@
 #include "base/rooted_path.h"
 #include "builder/copy_selection.h"
 #include "builder/exec_copy.h"
+#include "builder/file_output.h"
+#include "image/entry_sources.h"
 #include "image/rootfs.h"
 #include "runtime/sandbox.h"
 
@@ -32,6 +34,14 @@ void write_owned_file(const fs::path& path, const std::string& content, std::uin
   write_all(fd.get(), as_bytes(content), path.native());
   if (uid != 0 || gid != 0) check(::fchown(fd.get(), uid, gid), "chown", path);
   check(::fchmod(fd.get(), mode & 07777), "chmod", path);
+}
+
+/// A copy of a tree with owners, modes and times.
+void fill_directory(int source, const fs::path& directory) {
+  FileOutput output(directory, OutputOwners::Kept);
+  DirectorySource entries(source, TreeKind::Plain, overlay_xattrs_of_this_process());
+  while (const auto entry = entries.next()) output.add(*entry, entries);
+  output.finish();
 }
 
 }  // namespace
@@ -141,9 +151,11 @@ fs::path RunMounts::prepare_cache(const CacheMount& mount, const fs::path& direc
   write_file_atomic(directory / "id", mount.id, Durability::Cached);
   const fs::path fresh = directory / ("new-" + std::to_string(::getpid()) + "-" + std::to_string(step_.number));
   remove_tree(fresh);
-  if (mount.input) {
+  if (const auto layer = environment_.cache_mount_layer(mount.id, step_.number)) {
+    fill_directory(open_rootfs_view(environment_.store(), {*layer}).get(), fresh);
+  } else if (mount.input) {
     const fs::path source = directory_of_input(step_.inputs[*mount.input], mount.source, false);
-    fs::copy(source, fresh, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+    fill_directory(open_directory(source).get(), fresh);
   } else {
     make_directories(fresh, 0755);
     check(::chown(fresh.c_str(), mount.uid, mount.gid), "chown", fresh);

@@ -53,7 +53,7 @@ BaseImages::Found BaseImages::load(const Reference& reference, const std::string
 }
 
 BaseImage BaseImages::find(const std::string& name, const Platform& platform) {
-  const std::string key = name + "\n" + platform.str();
+  const std::string key = name + "\n" + normalised(platform).str();
   if (const auto known = known_.find(key); known != known_.end()) return known->second;
   const Reference reference =
       in_context("failed to parse stage name \"" + name + "\"", [&] { return Reference::parse(name); });
@@ -62,8 +62,9 @@ BaseImage BaseImages::find(const std::string& name, const Platform& platform) {
   ReportedStep step(reporter_, prefix + " load metadata for " + reference.str());
   Found found = load(reference, name, platform, step.number());
   step.done();
-  const Reference shown = reference.digest() ? reference : reference.with_digest(found.image.target.digest);
-  return known_.emplace(key, remember(std::move(found), shown.str())).first->second;
+  std::string shown = reference.str();
+  if (!reference.digest()) shown += "@" + found.image.target.digest.str();
+  return known_.emplace(key, remember(std::move(found), shown)).first->second;
 }
 
 BaseImage BaseImages::remember(Found found, const std::string& shown_name) {

@@ -71,7 +71,7 @@ class BuildRun {
     const auto ignore = contexts_.ignore(reporter_);
     epoch_ = find_epoch();
     platforms_ = requested_platforms(request_);
-    BuildChecks checks(dockerfile_, request_, ignore.get(), [this](const std::string& name, const Platform& platform) {
+    BuildChecks checks(dockerfile_, request_, ignore.get(), platforms_.front(), [this](const std::string& name, const Platform& platform) {
       return images_.find(name, platform);
     });
     if (request_.action != BuildAction::Build) return checks.report();

@@ -58,8 +58,8 @@ std::string outline_text(const Dockerfile& dockerfile, const std::map<std::strin
 }  // namespace
 
 BuildChecks::BuildChecks(const Dockerfile& dockerfile, const BuildRequest& request, const IgnorePatterns* ignore,
-                         FindImage find_image)
-    : dockerfile_(dockerfile), request_(request), ignore_(ignore), find_image_(std::move(find_image)) {
+                         const Platform& platform, FindImage find_image)
+    : dockerfile_(dockerfile), request_(request), ignore_(ignore), platform_(platform), find_image_(std::move(find_image)) {
   const auto argument = request.build_args.find("BUILDKIT_DOCKERFILE_CHECK");
   config_ = lint_config_of(dockerfile,
                            argument == request.build_args.end() ? std::nullopt : std::optional(argument->second));
@@ -68,8 +68,7 @@ BuildChecks::BuildChecks(const Dockerfile& dockerfile, const BuildRequest& reque
 std::vector<LintWarning> BuildChecks::run() {
   LintInput input;
   input.build_arguments = request_.build_args;
-  const Platform platform =
-      request_.platforms.empty() ? host_platform() : parse_platform(split(request_.platforms.front(), ',').front());
+  const Platform& platform = platform_;
   input.platform_arguments = {{"TARGETPLATFORM", platform.str()},       {"TARGETOS", platform.os},
                               {"TARGETARCH", platform.architecture},    {"TARGETVARIANT", platform.variant},
                               {"BUILDPLATFORM", host_platform().str()}, {"BUILDOS", host_platform().os},

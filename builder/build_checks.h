@@ -18,7 +18,7 @@ class BuildChecks {
   using FindImage = std::function<BaseImage(const std::string& name, const Platform& platform)>;
 
   BuildChecks(const Dockerfile& dockerfile, const BuildRequest& request, const IgnorePatterns* ignore,
-              FindImage find_image);
+              const Platform& platform, FindImage find_image);
 
   /// Warns of what was found. Throws BuildFailure if `check=error=true` makes warnings errors.
   void warn(StepReporter& reporter);
@@ -32,6 +32,7 @@ class BuildChecks {
   const Dockerfile& dockerfile_;
   const BuildRequest& request_;
   const IgnorePatterns* ignore_;
+  Platform platform_;
   FindImage find_image_;
   LintConfig config_;
 };

@@ -240,7 +240,7 @@ DockerfileText BuildContexts::read_dockerfile(StepReporter& reporter) {
   }();
   if (trim(result.text).empty()) throw Error(ErrorKind::Invalid, "failed to solve: the Dockerfile cannot be empty");
   const std::uint64_t size = result.text.size();
-  step.status({.text = "transferring dockerfile:", .current = size, .total = size, .is_bytes = true, .is_done = true});
+  step.status({.text = "transferring dockerfile:", .current = size, .is_bytes = true, .is_done = true});
   step.done();
   return result;
 }
@@ -264,7 +264,7 @@ std::shared_ptr<const IgnorePatterns> BuildContexts::ignore(StepReporter& report
     if (!patterns->empty()) ignore_ = std::move(patterns);
   }
   const std::uint64_t size = text ? text->size() : 2;
-  step.status({.text = "transferring context:", .current = size, .total = size, .is_bytes = true, .is_done = true});
+  step.status({.text = "transferring context:", .current = size, .is_bytes = true, .is_done = true});
   step.done();
   return ignore_;
 }

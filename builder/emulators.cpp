@@ -96,7 +96,7 @@ class Emulators::Namespace {
         entries.emplace_back(each.qemu, registration(each, *emulator));
     Pipe ready = make_pipe();
     Pipe go = make_pipe();
-    holder_ = check(::fork(), "fork");
+    holder_ = ctr::check(::fork(), "fork");
     if (holder_ == 0) hold(ready, go, mount_point.c_str(), entries);
     ready.write.reset();
     go.read.reset();

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SIGKILL for ctr, shims and containers at random moments: the next `ps` tells the truth, `rm -f` cleans everything, logs
 # parse to the last line. CTR_KILL_ROUNDS and CTR_KILL_SEED choose how often and which moments.
-. "$(dirname "$0")/lib.bash"
+. "$(dirname "$0")/../features/lib.bash"
 need_root
 need_program python3
 busybox_image

@@ -8,7 +8,7 @@ busybox_image
 seed=${CTR_KILL_SEED:-$RANDOM}
 echo "seed $seed"
 
-timeout 280 python3 "$here/tests/features/kill_storm.py" "$CTR" "${CTR_KILL_ROUNDS:-200}" "$seed" "$work/ids"
+timeout 280 python3 "$here/tests/stress/kill_storm.py" "$CTR" "${CTR_KILL_ROUNDS:-200}" "$seed" "$work/ids"
 
 is "$(ctr ps -aq)" "" "containers left behind"
 # What a ctr left that was killed before its container existed is nobody's: pruning finds it.

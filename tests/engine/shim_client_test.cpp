@@ -282,7 +282,9 @@ TEST_F(Shim, WritesEvents) {
   container.settings.events.file = container.directory() / "events.jsonl";
   container.settings.events.attributes = {{"image", "busybox"}, {"name", "box"}};
   HeldContainer::attend(container.start(kOutputs));
-  const Json event = Json::parse(read_file(container.directory() / "events.jsonl"), "event");
+  // One event a line, the end last.
+  const std::vector<std::string> lines = split(std::string(trim(read_file(container.directory() / "events.jsonl"))), '\n');
+  const Json event = Json::parse(lines.back(), "event");
   EXPECT_EQ(event.string_or("Action"), "die");
   EXPECT_EQ(event.string_or("from"), "busybox");
   EXPECT_EQ(event.at("Actor").at("Attributes").string_or("exitCode"), "4");

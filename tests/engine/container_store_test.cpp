@@ -127,7 +127,11 @@ TEST(ContainerNames, GeneratedOnesAreValidAndVary) {
   const Paths paths{directory.path(), directory.path() / "run", false};
   const ContainerStore store(paths);
   for (int i = 0; i < 50; ++i) {
-    const std::string name = store.claim_generated_name(generate_container_id());
+    const std::string id = generate_container_id();
+    const std::string name = store.claim_generated_name(id);
+    // A claim without a record looks like an abandoned create and may be taken over.
+    make_directories(store.directory(id));
+    write_file_atomic(store.directory(id) / "record.json", "{}", Durability::Cached);
     EXPECT_NO_THROW(check_container_name(name)) << name;
     names.insert(name);
   }

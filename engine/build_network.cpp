@@ -41,6 +41,7 @@ class BridgedBuildNetwork final : public BuildNetwork {
   }
   ~BridgedBuildNetwork() override {
     try {
+      setup_.service = {};  // its hold says that the network is in use
       release_network(paths_, id_);
       remove_tree(directory_);
       retire_idle_networks(paths_, WhenIdle::Now);

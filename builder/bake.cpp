@@ -1,14 +1,14 @@
 #include "builder/bake.h"
 
+#include <algorithm>
+#include <set>
+#include <utility>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "builder/bake_config.h"
 #include "builder/go_match.h"
 #include "builder/instruction_flags.h"
-
-#include <algorithm>
-#include <set>
-#include <utility>
 
 namespace ctr {
 
@@ -22,7 +22,8 @@ void append_new(Strings& list, const std::string& value) {
 
 class Planner {
  public:
-  Planner(const std::vector<BakeFile>& files, const BakeOptions& options) : config_(files, options), options_(options) {}
+  Planner(const std::vector<BakeFile>& files, const BakeOptions& options)
+      : config_(files, options), options_(options) {}
 
   BakePlan plan();
 
@@ -54,7 +55,8 @@ Strings Planner::wanted_names() const {
         if (go_match(wanted, name)) append_new(names, name);
       }
     }
-    if (names.size() == before) throw Error(ErrorKind::NotFound, "could not find any target matching \"" + wanted + "\"");
+    if (names.size() == before)
+      throw Error(ErrorKind::NotFound, "could not find any target matching \"" + wanted + "\"");
   }
   return names;
 }
@@ -76,8 +78,9 @@ void Planner::check_platforms(const BakeTarget& target, const BakeTarget& needed
   if (mine.size() < 2 || theirs.size() < 2) return;
   for (const std::string& platform : mine) {
     if (std::find(theirs.begin(), theirs.end(), platform) != theirs.end()) continue;
-    throw Error(ErrorKind::Invalid, "target " + needed.name + " can't be used by " + target.name + " because its platforms [" +
-                                        join(theirs, " ") + "] are not a superset of [" + join(mine, " ") + "]");
+    throw Error(ErrorKind::Invalid, "target " + needed.name + " can't be used by " + target.name +
+                                        " because its platforms [" + join(theirs, " ") + "] are not a superset of [" +
+                                        join(mine, " ") + "]");
   }
 }
 
@@ -159,14 +162,16 @@ std::string table(const std::vector<Strings>& rows) {
 }  // namespace
 
 const std::vector<std::string>& default_bake_files() {
-  static const Strings names = {"compose.yaml",        "compose.yml",     "docker-compose.yml",        "docker-compose.yaml",
-                                "docker-bake.json",    "docker-bake.hcl", "docker-bake.override.json", "docker-bake.override.hcl"};
+  static const Strings names = {
+      "compose.yaml",     "compose.yml",     "docker-compose.yml",        "docker-compose.yaml",
+      "docker-bake.json", "docker-bake.hcl", "docker-bake.override.json", "docker-bake.override.hcl"};
   return names;
 }
 
 BakePlan plan_bake(const std::vector<BakeFile>& files, const BakeOptions& options) {
   if (files.empty()) {
-    throw Error(ErrorKind::NotFound, "couldn't find a bake definition: expected one of " + join(default_bake_files(), ", "));
+    throw Error(ErrorKind::NotFound,
+                "couldn't find a bake definition: expected one of " + join(default_bake_files(), ", "));
   }
   return Planner(files, options).plan();
 }

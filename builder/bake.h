@@ -1,8 +1,6 @@
-// Bake: files that name builds. HCL, JSON and Compose files go in with the targets that are wanted, what --set and --var
-// say, and the environment; the targets that are to be built come out, resolved, those first that others need.
+// Bake: files that name builds. HCL, JSON and Compose files go in with the targets that are wanted, what --set and
+// --var say, and the environment; the targets that are to be built come out, resolved, those first that others need.
 #pragma once
-
-#include "builder/bake_target.h"
 
 #include <functional>
 #include <map>
@@ -10,6 +8,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "builder/bake_target.h"
 
 namespace ctr {
 
@@ -22,8 +22,8 @@ struct BakeFile {
 const std::vector<std::string>& default_bake_files();
 
 struct BakeOptions {
-  std::vector<std::string> targets;            ///< names and patterns; empty: "default"
-  std::vector<std::string> sets;               ///< --set: TARGET.KEY[.NAME][+]=VALUE, TARGET may be a pattern
+  std::vector<std::string> targets;              ///< names and patterns; empty: "default"
+  std::vector<std::string> sets;                 ///< --set: TARGET.KEY[.NAME][+]=VALUE, TARGET may be a pattern
   std::map<std::string, std::string> variables;  ///< --var
   /// The environment; also tells what `.env` says, if the caller reads it.
   std::function<std::optional<std::string>(std::string_view)> environment;

@@ -1,5 +1,8 @@
 #include "builder/bake_compose.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "builder/bake_entry.h"
@@ -8,14 +11,13 @@
 #include "builder/instruction_flags.h"
 #include "builder/yaml.h"
 
-#include <algorithm>
-#include <utility>
-
 namespace ctr {
 
 namespace {
 
-[[noreturn]] void fail(const std::string& sentence) { throw Error(ErrorKind::Invalid, sentence); }
+[[noreturn]] void fail(const std::string& sentence) {
+  throw Error(ErrorKind::Invalid, sentence);
+}
 
 // Services and secrets, nothing else, and of a service only what a build depends on.
 Json relevant_part(const Json& document, const std::string& file) {
@@ -71,7 +73,8 @@ Json pairs_of(const Json& value, const char* separators, const ComposeLookup& lo
   for (const Json& element : value.as_array()) {
     const std::string text = hcl_text(element, what);
     const std::size_t separator = text.find_first_of(separators);
-    put(text.substr(0, separator), separator == std::string::npos ? std::nullopt : std::optional(text.substr(separator + 1)));
+    put(text.substr(0, separator),
+        separator == std::string::npos ? std::nullopt : std::optional(text.substr(separator + 1)));
   }
   return pairs;
 }
@@ -173,8 +176,9 @@ void ServiceReader::read_ssh() {
 void ServiceReader::read_ulimits() {
   Json list = Json::array();
   for (const auto& [name, limit] : build_.members("ulimits")) {
-    const std::string both = limit.is_object() ? std::to_string(limit.require_int("soft")) + ":" + std::to_string(limit.require_int("hard"))
-                                               : hcl_text(limit, "build.ulimits");
+    const std::string both =
+        limit.is_object() ? std::to_string(limit.require_int("soft")) + ":" + std::to_string(limit.require_int("hard"))
+                          : hcl_text(limit, "build.ulimits");
     list.push_back(Json(name + "=" + (limit.is_object() ? both : both + ":" + both)));
   }
   if (!list.empty()) target_["ulimits"] = std::move(list);
@@ -184,8 +188,8 @@ void ServiceReader::read_ulimits() {
 void ServiceReader::read_x_bake(BakeTarget& target) const {
   const Json* extension = build_.find("x-bake");
   if (extension == nullptr || extension->is_null()) return;
-  static const std::vector<std::string> kLists = {"tags",     "cache-from", "cache-to", "secret", "ssh",
-                                                  "platforms", "output",    "no-cache-filter"};
+  static const std::vector<std::string> kLists = {"tags", "cache-from", "cache-to", "secret",
+                                                  "ssh",  "platforms",  "output",   "no-cache-filter"};
   Json more = Json::object();
   for (const auto& [key, value] : extension->as_object()) {
     const bool is_list = std::find(kLists.begin(), kLists.end(), key) != kLists.end();
@@ -206,11 +210,19 @@ void ServiceReader::read_x_bake(BakeTarget& target) const {
 }
 
 BakeTarget ServiceReader::read() {
-  for (const auto& [from, to] : {std::pair{"context", "context"}, {"dockerfile", "dockerfile"},
-                                 {"dockerfile_inline", "dockerfile-inline"}, {"target", "target"}, {"network", "network"},
-                                 {"platforms", "platforms"}, {"cache_from", "cache-from"}, {"cache_to", "cache-to"},
-                                 {"shm_size", "shm-size"}, {"no_cache", "no-cache"}, {"pull", "pull"},
-                                 {"entitlements", "entitlements"}, {"tags", "tags"}}) {
+  for (const auto& [from, to] : {std::pair{"context", "context"},
+                                 {"dockerfile", "dockerfile"},
+                                 {"dockerfile_inline", "dockerfile-inline"},
+                                 {"target", "target"},
+                                 {"network", "network"},
+                                 {"platforms", "platforms"},
+                                 {"cache_from", "cache-from"},
+                                 {"cache_to", "cache-to"},
+                                 {"shm_size", "shm-size"},
+                                 {"no_cache", "no-cache"},
+                                 {"pull", "pull"},
+                                 {"entitlements", "entitlements"},
+                                 {"tags", "tags"}}) {
     copy(from, to);
   }
   read_pairs();
@@ -256,9 +268,8 @@ std::vector<BakeTarget> compose_bake_targets(const std::vector<BakeFile>& files,
     if (build == nullptr || build->is_null()) continue;
     const std::string& service_name = name;
     const Json& content = service;
-    in_context("service " + name, [&] {
-      targets.push_back(ServiceReader(service_name, content, secrets, lookup).read());
-    });
+    in_context("service " + name,
+               [&] { targets.push_back(ServiceReader(service_name, content, secrets, lookup).read()); });
   }
   return targets;
 }

@@ -1,12 +1,12 @@
-// The builds of a Compose file as bake targets: `services.*.build`, `image`, top-level `secrets`, `x-bake`. Nothing else
-// of Compose is looked at. `${VAR}` takes the environment.
+// The builds of a Compose file as bake targets: `services.*.build`, `image`, top-level `secrets`, `x-bake`. Nothing
+// else of Compose is looked at. `${VAR}` takes the environment.
 #pragma once
-
-#include "builder/bake.h"
 
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "builder/bake.h"
 
 namespace ctr {
 

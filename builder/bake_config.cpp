@@ -1,13 +1,13 @@
 #include "builder/bake_config.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/text.h"
 #include "builder/bake_compose.h"
 #include "builder/go_match.h"
 #include "builder/hcl_scanner.h"
 #include "builder/instruction_flags.h"
-
-#include <algorithm>
-#include <utility>
 
 namespace ctr {
 
@@ -18,7 +18,9 @@ constexpr std::size_t kMaxNames = 2'000;  // of groups and of targets
 
 const std::vector<std::string> kBlockTypes = {"variable", "group", "target", "function"};
 
-[[noreturn]] void fail(const std::string& sentence) { throw Error(ErrorKind::Invalid, sentence); }
+[[noreturn]] void fail(const std::string& sentence) {
+  throw Error(ErrorKind::Invalid, sentence);
+}
 
 enum class Language { Hcl, Json, Compose };
 
@@ -32,7 +34,9 @@ Language language_of(const BakeFile& file) {
   return looks_like_compose(file.text) ? Language::Compose : Language::Hcl;
 }
 
-bool is_pattern(std::string_view text) { return text.find_first_of("*?[]") != std::string_view::npos; }
+bool is_pattern(std::string_view text) {
+  return text.find_first_of("*?[]") != std::string_view::npos;
+}
 
 template <typename Value>
 void append_new(std::vector<Value>& list, const Value& value) {
@@ -47,9 +51,15 @@ BakeConfig::BakeConfig(const std::vector<BakeFile>& files, const BakeOptions& op
   std::vector<HclFile> hcl;
   for (const BakeFile& file : files) {
     switch (language_of(file)) {
-      case Language::Compose: compose.push_back(file); break;
-      case Language::Hcl: hcl.push_back(parse_hcl(file.name, file.text)); break;
-      case Language::Json: hcl.push_back(parse_hcl_json(file.name, file.text, kBlockTypes)); break;
+      case Language::Compose:
+        compose.push_back(file);
+        break;
+      case Language::Hcl:
+        hcl.push_back(parse_hcl(file.name, file.text));
+        break;
+      case Language::Json:
+        hcl.push_back(parse_hcl_json(file.name, file.text, kBlockTypes));
+        break;
     }
   }
   // Compose first: what HCL says goes over it.
@@ -82,9 +92,11 @@ void BakeConfig::add_hcl(HclFile file) {
   for (const HclBlock& block : kept.body.blocks) {
     if (block.type == "function") continue;  // refused by name where it is called
     if (std::find(kBlockTypes.begin(), kBlockTypes.end(), block.type) == kBlockTypes.end()) {
-      fail_at(*kept.source, "unsupported block type \"" + block.type + "\"" + did_you_mean(block.type, kBlockTypes), block.offset);
+      fail_at(*kept.source, "unsupported block type \"" + block.type + "\"" + did_you_mean(block.type, kBlockTypes),
+              block.offset);
     }
-    if (block.labels.size() != 1) fail_at(*kept.source, "a " + block.type + " block has one label, its name", block.offset);
+    if (block.labels.size() != 1)
+      fail_at(*kept.source, "a " + block.type + " block has one label, its name", block.offset);
     if (block.type == "variable") variables_.add_block(kept, block);
   }
   for (const HclBlock& block : kept.body.blocks) {
@@ -125,9 +137,11 @@ void BakeConfig::add_group(const HclFile& file, const HclBlock& block) {
     if (key == "description") {
       group.description = hcl_text(value, "description");
     } else if (key == "targets" && value.is_array()) {
-      for (const Json& target : value.as_array()) append_new(group.targets, hcl_text(target, "a target of group " + name));
+      for (const Json& target : value.as_array())
+        append_new(group.targets, hcl_text(target, "a target of group " + name));
     } else {
-      fail_at(*file.source, "unsupported argument \"" + key + "\" of group " + name + did_you_mean(key, {"targets", "description"}),
+      fail_at(*file.source,
+              "unsupported argument \"" + key + "\" of group " + name + did_you_mean(key, {"targets", "description"}),
               block.offset);
     }
   }
@@ -182,7 +196,8 @@ void BakeConfig::add_set(const std::string& set) {
     }
   }
   if (!matched) {
-    throw Error(ErrorKind::NotFound, "could not find any target matching '" + pattern + "'" + did_you_mean(pattern, target_order_));
+    throw Error(ErrorKind::NotFound,
+                "could not find any target matching '" + pattern + "'" + did_you_mean(pattern, target_order_));
   }
 }
 

@@ -1,14 +1,14 @@
-// The groups and targets of all bake files together, before any is chosen. HCL targets are evaluated when they are asked
-// for, so that an unused one may hold what is not supported.
+// The groups and targets of all bake files together, before any is chosen. HCL targets are evaluated when they are
+// asked for, so that an unused one may hold what is not supported.
 #pragma once
-
-#include "builder/bake.h"
-#include "builder/bake_variables.h"
-#include "builder/hcl.h"
 
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "builder/bake.h"
+#include "builder/bake_variables.h"
+#include "builder/hcl.h"
 
 namespace ctr {
 

@@ -1,11 +1,11 @@
 #include "builder/bake_entry.h"
 
+#include <utility>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "builder/csv.h"
 #include "builder/hcl.h"
-
-#include <utility>
 
 namespace ctr {
 
@@ -23,7 +23,8 @@ BakeEntry pairs_of(std::string_view text) {
 std::vector<BakeEntry> cache_entries(std::string_view text) {
   if (text.find('=') != std::string_view::npos) return {pairs_of(text)};
   std::vector<BakeEntry> entries;
-  for (const std::string& reference : parse_csv_record(text)) entries.push_back({{"type", "registry"}, {"ref", reference}});
+  for (const std::string& reference : parse_csv_record(text))
+    entries.push_back({{"type", "registry"}, {"ref", reference}});
   return entries;
 }
 
@@ -83,11 +84,16 @@ std::vector<BakeEntry> bake_entries(BakeEntryKind kind, const Json& value) {
   const std::string text = hcl_text(value, "an entry");
   if (text.empty()) return {};
   switch (kind) {
-    case BakeEntryKind::Cache: return cache_entries(text);
-    case BakeEntryKind::Output: return {output_entry(text)};
-    case BakeEntryKind::Secret: return {secret_entry(text)};
-    case BakeEntryKind::Ssh: return {ssh_entry(text)};
-    case BakeEntryKind::Attest: break;
+    case BakeEntryKind::Cache:
+      return cache_entries(text);
+    case BakeEntryKind::Output:
+      return {output_entry(text)};
+    case BakeEntryKind::Secret:
+      return {secret_entry(text)};
+    case BakeEntryKind::Ssh:
+      return {ssh_entry(text)};
+    case BakeEntryKind::Attest:
+      break;
   }
   return {pairs_of(text)};
 }
@@ -96,7 +102,8 @@ std::string bake_entry_text(BakeEntryKind kind, const BakeEntry& entry) {
   if (kind == BakeEntryKind::Ssh) {
     const auto id = entry.find("id");
     const auto paths = entry.find("paths");
-    return (id == entry.end() ? "" : id->second) + (paths == entry.end() || paths->second.empty() ? "" : "=" + paths->second);
+    return (id == entry.end() ? "" : id->second) +
+           (paths == entry.end() || paths->second.empty() ? "" : "=" + paths->second);
   }
   std::string text;
   for (const auto& [key, value] : entry) {

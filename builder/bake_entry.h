@@ -2,12 +2,12 @@
 // build_options.h take.
 #pragma once
 
-#include "base/json.h"
-#include "builder/bake_target.h"
-
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "base/json.h"
+#include "builder/bake_target.h"
 
 namespace ctr {
 

@@ -1,10 +1,10 @@
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "builder/bake_entry.h"
 #include "builder/bake_target.h"
 #include "builder/instruction_flags.h"
-
-#include <algorithm>
 
 namespace ctr {
 
@@ -12,7 +12,9 @@ namespace {
 
 using Strings = std::vector<std::string>;
 
-[[noreturn]] void fail(const std::string& sentence) { throw Error(ErrorKind::Invalid, sentence); }
+[[noreturn]] void fail(const std::string& sentence) {
+  throw Error(ErrorKind::Invalid, sentence);
+}
 
 bool bool_of(const std::string& key, const std::string& value) {
   const std::optional<bool> parsed = parse_bool(value);
@@ -44,7 +46,8 @@ void change(std::optional<std::vector<Value>>& list, const std::vector<Value>& v
 void set_push(BakeTarget& target, bool push) {
   std::vector<BakeEntry>& outputs = target.output ? *target.output : target.output.emplace();
   if (!push) {
-    std::erase_if(outputs, [](const BakeEntry& entry) { return entry.count("type") > 0 && entry.at("type") == "registry"; });
+    std::erase_if(outputs,
+                  [](const BakeEntry& entry) { return entry.count("type") > 0 && entry.at("type") == "registry"; });
     for (BakeEntry& entry : outputs) {
       if (entry.count("type") > 0 && entry.at("type") == "image") entry["push"] = "false";
     }
@@ -159,10 +162,32 @@ void set_bake_value(BakeTarget& target, const std::string& key, const Strings& v
                         set_bool(target, first, last) || set_list(target, first, values, how) ||
                         set_entries(target, first, values, how);
   if (is_known) return;
-  const Strings known = {"context",    "dockerfile", "args",        "contexts", "labels",          "tags",     "cache-from",
-                         "cache-to",   "target",     "call",        "secrets",  "ssh",             "platform", "output",
-                         "entitlements", "annotations", "attest",   "no-cache", "no-cache-filter", "shm-size", "ulimits",
-                         "network",    "pull",       "push",        "load",     "extra-hosts"};
+  const Strings known = {"context",
+                         "dockerfile",
+                         "args",
+                         "contexts",
+                         "labels",
+                         "tags",
+                         "cache-from",
+                         "cache-to",
+                         "target",
+                         "call",
+                         "secrets",
+                         "ssh",
+                         "platform",
+                         "output",
+                         "entitlements",
+                         "annotations",
+                         "attest",
+                         "no-cache",
+                         "no-cache-filter",
+                         "shm-size",
+                         "ulimits",
+                         "network",
+                         "pull",
+                         "push",
+                         "load",
+                         "extra-hosts"};
   fail("unknown key: " + first + did_you_mean(first, known));
 }
 

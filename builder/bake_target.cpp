@@ -1,16 +1,16 @@
 #include "builder/bake_target.h"
 
+#include <algorithm>
+#include <functional>
+#include <set>
+#include <utility>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "builder/bake_entry.h"
 #include "builder/build.h"
 #include "builder/hcl.h"
 #include "builder/instruction_flags.h"
-
-#include <algorithm>
-#include <functional>
-#include <set>
-#include <utility>
 
 namespace ctr {
 
@@ -19,7 +19,9 @@ namespace {
 using Strings = std::vector<std::string>;
 using StringMap = std::map<std::string, std::string>;
 
-[[noreturn]] void fail(const std::string& sentence) { throw Error(ErrorKind::Invalid, sentence); }
+[[noreturn]] void fail(const std::string& sentence) {
+  throw Error(ErrorKind::Invalid, sentence);
+}
 
 Strings strings_of(const Json& value, std::string_view what) {
   if (!value.is_array()) fail("must be a list of strings");
@@ -40,7 +42,8 @@ StringMap map_of(const Json& value, std::string_view what) {
 }
 
 bool bool_of(const Json& value, std::string_view what) {
-  const std::optional<bool> parsed = value.is_bool() ? std::optional(value.as_bool()) : parse_bool(hcl_text(value, what));
+  const std::optional<bool> parsed =
+      value.is_bool() ? std::optional(value.as_bool()) : parse_bool(hcl_text(value, what));
   if (!parsed) fail("must be true or false");
   return *parsed;
 }
@@ -146,7 +149,9 @@ void drop_repetitions(std::vector<Value>& values) {
 }
 
 // buildx's own templates would expand these again if the output were read back.
-std::string escaped(const std::string& text) { return replace_all(replace_all(text, "${", "$${"), "%{", "%%{"); }
+std::string escaped(const std::string& text) {
+  return replace_all(replace_all(text, "${", "$${"), "%{", "%%{");
+}
 
 StringMap escaped(const StringMap& map) {
   StringMap result;
@@ -183,7 +188,8 @@ BakeTarget bake_target_from_json(const std::string& name, const Json& json) {
   target.name = name;
   for (const auto& [key, value] : json.as_object()) {
     const std::string& wanted = key;
-    const auto known = std::find_if(keys().begin(), keys().end(), [&](const Key& candidate) { return candidate.name == wanted; });
+    const auto known =
+        std::find_if(keys().begin(), keys().end(), [&](const Key& candidate) { return candidate.name == wanted; });
     if (known == keys().end()) {
       Strings names;
       for (const Key& candidate : keys()) names.emplace_back(candidate.name);
@@ -286,8 +292,10 @@ BuildRequest bake_build_request(const BakeTarget& target) {
   for (const auto& [name, source] : target.contexts) {
     request.named_contexts.insert(parse_named_context(name + "=" + local(source)));
   }
-  for (const BakeEntry& entry : target.secret) request.secrets.push_back(parse_secret_spec(bake_entry_text(BakeEntryKind::Secret, entry)));
-  for (const BakeEntry& entry : target.ssh) request.ssh.push_back(parse_ssh_spec(bake_entry_text(BakeEntryKind::Ssh, entry)));
+  for (const BakeEntry& entry : target.secret)
+    request.secrets.push_back(parse_secret_spec(bake_entry_text(BakeEntryKind::Secret, entry)));
+  for (const BakeEntry& entry : target.ssh)
+    request.ssh.push_back(parse_ssh_spec(bake_entry_text(BakeEntryKind::Ssh, entry)));
   for (const BakeEntry& entry : target.output.value_or(std::vector<BakeEntry>{})) {
     request.outputs.push_back(parse_output_spec(bake_entry_text(BakeEntryKind::Output, entry)));
   }

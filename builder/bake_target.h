@@ -1,14 +1,14 @@
 // A target of a bake file: all that `build` takes, as values that may be missing. Targets merge (same name in several
-// files, inherits, --set), print as JSON as buildx prints them, and become a BuildRequest at the end. Where the values come
-// from (HCL, JSON, Compose) is not known here.
+// files, inherits, --set), print as JSON as buildx prints them, and become a BuildRequest at the end. Where the values
+// come from (HCL, JSON, Compose) is not known here.
 #pragma once
-
-#include "base/json.h"
 
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "base/json.h"
 
 namespace ctr {
 
@@ -41,7 +41,8 @@ struct BakeTarget {
 /// From an object with buildx's keys. Throws Error(Invalid) that names target and key; `matrix` is refused by name.
 BakeTarget bake_target_from_json(const std::string& name, const Json& json);
 
-/// What --set does: `key` is `tags`, `args.NAME`, …; several values of a list key come in one call. Append: `key+=value`.
+/// What --set does: `key` is `tags`, `args.NAME`, …; several values of a list key come in one call. Append:
+/// `key+=value`.
 enum class BakeSet { Replace, Append };
 void set_bake_value(BakeTarget& target, const std::string& key, const std::vector<std::string>& values, BakeSet how);
 

@@ -1,12 +1,12 @@
 #include "builder/bake_variables.h"
 
+#include <utility>
+
 #include "base/text.h"
 #include "builder/csv.h"
 #include "builder/hcl_scanner.h"
 #include "builder/instruction_flags.h"
 #include "image/platform.h"
-
-#include <utility>
 
 namespace ctr {
 
@@ -17,7 +17,9 @@ constexpr std::size_t kMaxWeight = 1 << 20;
 // A default that uses a variable that uses a variable … recurses.
 constexpr std::size_t kMaxOpen = 200;
 
-[[noreturn]] void fail(const std::string& sentence) { throw Error(ErrorKind::Invalid, sentence); }
+[[noreturn]] void fail(const std::string& sentence) {
+  throw Error(ErrorKind::Invalid, sentence);
+}
 
 // The type that a block states: string, number, bool, or a list of one of them; nothing if it states none.
 struct StatedType {
@@ -29,12 +31,13 @@ std::optional<StatedType> stated_type(const HclFile& file, const HclBlock& block
   const HclAttribute* type = block.body.find("type");
   if (type == nullptr) return std::nullopt;
   const HclExpression& expression = type->value;
-  const bool is_list = expression.kind == HclExpression::Kind::Call && (expression.name == "list" || expression.name == "set") &&
-                       expression.children.size() == 1;
+  const bool is_list = expression.kind == HclExpression::Kind::Call &&
+                       (expression.name == "list" || expression.name == "set") && expression.children.size() == 1;
   const HclExpression& element = is_list ? expression.children.front() : expression;
   const std::string name = element.kind == HclExpression::Kind::Variable ? element.name : "";
   if (name != "string" && name != "number" && name != "bool" && name != "any") {
-    fail_at(*file.source, "unsupported type: expected string, number, bool, or list() of one of them", expression.offset);
+    fail_at(*file.source, "unsupported type: expected string, number, bool, or list() of one of them",
+            expression.offset);
   }
   return StatedType{name, is_list};
 }
@@ -56,7 +59,8 @@ Json to_type(const std::string& variable, const std::string& type, const std::st
 
 }  // namespace
 
-BakeVariables::BakeVariables(const BakeOptions& options) : overrides_(options.variables), environment_(options.environment) {
+BakeVariables::BakeVariables(const BakeOptions& options)
+    : overrides_(options.variables), environment_(options.environment) {
   values_["BAKE_CMD_CONTEXT"] = Json("cwd://");
   values_["BAKE_LOCAL_PLATFORM"] = Json(host_platform().str());
 }
@@ -66,7 +70,8 @@ void BakeVariables::add_block(const HclFile& file, const HclBlock& block) {
   for (const HclAttribute& attribute : block.body.attributes) {
     const std::vector<std::string> known = {"default", "description", "type"};
     if (std::find(known.begin(), known.end(), attribute.name) == known.end()) {
-      fail_at(*file.source, "unsupported argument \"" + attribute.name + "\" of a variable" + did_you_mean(attribute.name, known),
+      fail_at(*file.source,
+              "unsupported argument \"" + attribute.name + "\" of a variable" + did_you_mean(attribute.name, known),
               attribute.offset);
     }
   }
@@ -103,7 +108,8 @@ Json BakeVariables::convert(const std::string& name, const Definition& definitio
   if (otherwise.is_bool()) return to_type(name, "bool", text);
   if (otherwise.is_number()) return to_type(name, "number", text);
   if (otherwise.is_array() || otherwise.is_object()) {
-    fail("variable " + name + " can't be set from outside: its default is no string, number or bool, and it states no type");
+    fail("variable " + name +
+         " can't be set from outside: its default is no string, number or bool, and it states no type");
   }
   return Json(text);
 }
@@ -128,7 +134,8 @@ void BakeVariables::validate(const std::string& name, const Definition& definiti
   for (const HclBlock& block : definition.block->body.blocks) {
     const HclAttribute* condition = block.body.find("condition");
     if (block.type != "validation" || condition == nullptr) {
-      fail_at(*definition.file->source, "unsupported block \"" + block.type + "\": expected validation with a condition", block.offset);
+      fail_at(*definition.file->source,
+              "unsupported block \"" + block.type + "\": expected validation with a condition", block.offset);
     }
     const Json holds = evaluate(condition->value, others, *definition.file->source);
     if (holds.is_bool() && holds.as_bool()) continue;
@@ -161,9 +168,13 @@ std::vector<BakeVariables::Shown> BakeVariables::list() {
     const HclAttribute* description = definition.block->body.find("description");
     const Json about = description == nullptr
                            ? Json()
-                           : evaluate(description->value, [this](const std::string& other) { return value(other); },
-                                      *definition.file->source);
-    all.push_back({name, found.is_string() ? found.as_string() : found.is_null() ? "" : found.dump(),
+                           : evaluate(
+                                 description->value, [this](const std::string& other) { return value(other); },
+                                 *definition.file->source);
+    all.push_back({name,
+                   found.is_string() ? found.as_string()
+                   : found.is_null() ? ""
+                                     : found.dump(),
                    about.is_string() ? about.as_string() : ""});
   }
   return all;

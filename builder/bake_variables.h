@@ -1,14 +1,14 @@
-// The variables of HCL bake files: `variable` blocks, attributes outside blocks, and buildx's own. A value is found when it
-// is first asked for: --var, then the environment, then the default, which may use other variables.
+// The variables of HCL bake files: `variable` blocks, attributes outside blocks, and buildx's own. A value is found
+// when it is first asked for: --var, then the environment, then the default, which may use other variables.
 #pragma once
-
-#include "builder/bake.h"
-#include "builder/hcl.h"
 
 #include <map>
 #include <set>
 #include <string>
 #include <vector>
+
+#include "builder/bake.h"
+#include "builder/hcl.h"
 
 namespace ctr {
 
@@ -33,13 +33,14 @@ class BakeVariables {
  private:
   struct Definition {
     const HclFile* file = nullptr;
-    const HclExpression* value = nullptr;   // nullptr: no default
-    const HclBlock* block = nullptr;        // nullptr: an attribute, which the environment does not override
+    const HclExpression* value = nullptr;  // nullptr: no default
+    const HclBlock* block = nullptr;       // nullptr: an attribute, which the environment does not override
   };
 
   std::optional<std::string> given(const std::string& name) const;
   Json find(const std::string& name);
-  Json convert(const std::string& name, const Definition& definition, const std::string& text, const Json& otherwise) const;
+  Json convert(const std::string& name, const Definition& definition, const std::string& text,
+               const Json& otherwise) const;
   void validate(const std::string& name, const Definition& definition);
   [[noreturn]] void fail_undefined(const std::string& name) const;
 

@@ -1,13 +1,13 @@
 #include "builder/build_options.h"
 
-#include "base/error.h"
-#include "base/text.h"
-#include "builder/csv.h"
-
 #include <algorithm>
 #include <cstdlib>
 #include <initializer_list>
 #include <utility>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "builder/csv.h"
 
 namespace ctr {
 
@@ -15,7 +15,9 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-[[noreturn]] void fail(const std::string& sentence) { throw Error(ErrorKind::Invalid, sentence); }
+[[noreturn]] void fail(const std::string& sentence) {
+  throw Error(ErrorKind::Invalid, sentence);
+}
 
 std::string suggestion(const std::string& word, const Names& known) {
   const std::optional<std::string> nearest = nearest_word(word, known);
@@ -24,7 +26,8 @@ std::string suggestion(const std::string& word, const Names& known) {
 
 std::vector<CsvField> pairs_of(std::string_view flag, std::string_view text) {
   std::vector<CsvField> fields =
-      in_context("invalid " + std::string(flag) + " \"" + std::string(text.substr(0, 200)) + "\"", [&] { return parse_csv_fields(text); });
+      in_context("invalid " + std::string(flag) + " \"" + std::string(text.substr(0, 200)) + "\"",
+                 [&] { return parse_csv_fields(text); });
   for (CsvField& field : fields) {
     if (!field.value) fail("invalid field '" + field.text + "' of " + std::string(flag) + " must be a key=value pair");
     field.key = trim(field.key);
@@ -46,7 +49,9 @@ std::string type_of(std::string_view flag, const std::vector<CsvField>& fields) 
 }
 
 // annotation, annotation[linux/amd64], annotation-index.org.example.key and so on.
-bool is_annotation_key(const std::string& key) { return key.starts_with("annotation"); }
+bool is_annotation_key(const std::string& key) {
+  return key.starts_with("annotation");
+}
 
 void check_key(std::string_view flag, const std::string& type, const std::string& key, const Names& known) {
   if (std::find(known.begin(), known.end(), key) != known.end()) return;
@@ -65,8 +70,12 @@ struct OutputType {
   OutputSpec::Type type;
 };
 constexpr OutputType kOutputTypes[] = {
-    {"local", OutputSpec::Type::Local},       {"tar", OutputSpec::Type::Tar},     {"oci", OutputSpec::Type::Oci},
-    {"docker", OutputSpec::Type::Docker},     {"image", OutputSpec::Type::Image}, {"registry", OutputSpec::Type::Registry},
+    {"local", OutputSpec::Type::Local},
+    {"tar", OutputSpec::Type::Tar},
+    {"oci", OutputSpec::Type::Oci},
+    {"docker", OutputSpec::Type::Docker},
+    {"image", OutputSpec::Type::Image},
+    {"registry", OutputSpec::Type::Registry},
     {"cacheonly", OutputSpec::Type::CacheOnly},
 };
 
@@ -134,8 +143,8 @@ CacheSpec::Type cache_type(const std::string& name) {
 Names cache_keys(CacheSpec::Type type, const Names& ends) {
   Names keys = {"type", "mode", "ignore-error"};
   if (type == CacheSpec::Type::Inline) return keys;
-  for (const char* key : {"ref", "tag", "digest", "image-manifest", "oci-mediatypes", "compression", "compression-level",
-                          "force-compression", "registry.insecure", "mounts"}) {
+  for (const char* key : {"ref", "tag", "digest", "image-manifest", "oci-mediatypes", "compression",
+                          "compression-level", "force-compression", "registry.insecure", "mounts"}) {
     keys.emplace_back(key);
   }
   keys.insert(keys.end(), ends.begin(), ends.end());
@@ -160,7 +169,8 @@ CacheSpec parse_cache(std::string_view flag, std::string_view text, const Names&
   CacheSpec cache;
   if (text.find('=') == std::string_view::npos) {
     if (trim(text).empty()) fail(std::string(flag) + " is empty: expected type=… or a reference");
-    if (text.find(',') != std::string_view::npos) fail(std::string(flag) + " takes one reference: give the flag again for another");
+    if (text.find(',') != std::string_view::npos)
+      fail(std::string(flag) + " takes one reference: give the flag again for another");
     cache.attributes["ref"] = text;
     return cache;
   }
@@ -242,13 +252,15 @@ OutputSpec parse_output_spec(std::string_view text) {
   }
   const bool needs_destination = output.type == OutputSpec::Type::Local;
   if (needs_destination && output.destination.empty()) fail("--output type=local needs dest=…");
-  if (needs_destination && output.destination == "-") fail("--output type=local can't go to standard output: use type=tar");
+  if (needs_destination && output.destination == "-")
+    fail("--output type=local can't go to standard output: use type=tar");
   return output;
 }
 
 CacheSpec parse_cache_to_spec(std::string_view text) {
   CacheSpec cache = parse_cache("--cache-to", text, {"dest", "reset"});
-  if (cache.type == CacheSpec::Type::Local && cache.attributes["dest"].empty()) fail("--cache-to type=local needs dest=…");
+  if (cache.type == CacheSpec::Type::Local && cache.attributes["dest"].empty())
+    fail("--cache-to type=local needs dest=…");
   if (cache.type == CacheSpec::Type::Inline && cache.mode == CacheSpec::Mode::Max) {
     fail("an inline cache has mode=min only: use type=registry for mode=max");
   }
@@ -257,7 +269,8 @@ CacheSpec parse_cache_to_spec(std::string_view text) {
 
 CacheSpec parse_cache_from_spec(std::string_view text) {
   CacheSpec cache = parse_cache("--cache-from", text, {"src"});
-  if (cache.type == CacheSpec::Type::Local && cache.attributes["src"].empty()) fail("--cache-from type=local needs src=…");
+  if (cache.type == CacheSpec::Type::Local && cache.attributes["src"].empty())
+    fail("--cache-from type=local needs src=…");
   if (cache.type == CacheSpec::Type::Inline) fail("an inline cache is read with type=registry,ref=…");
   return cache;
 }

@@ -1,5 +1,6 @@
-// The values of `build` flags that have a grammar of their own: --secret, --ssh, --output, --cache-to, --cache-from, and
-// SOURCE_DATE_EPOCH. Each is parsed to a plain struct; unknown types and keys are refused by name, with a suggestion.
+// The values of `build` flags that have a grammar of their own: --secret, --ssh, --output, --cache-to, --cache-from,
+// and SOURCE_DATE_EPOCH. Each is parsed to a plain struct; unknown types and keys are refused by name, with a
+// suggestion.
 #pragma once
 
 #include <chrono>
@@ -32,10 +33,10 @@ SshSpec parse_ssh_spec(std::string_view text);
 struct OutputSpec {
   enum class Type { Local, Tar, Oci, Docker, Image, Registry, CacheOnly };
   Type type = Type::Local;
-  std::string destination;                          ///< dest; "-" is standard output; empty: not given
-  std::vector<std::string> names;                   ///< name (may be several, separated by commas)
-  bool push = false;                                ///< image,push=true and registry
-  std::map<std::string, std::string> attributes;    ///< the rest, keys known to be valid for the type
+  std::string destination;                        ///< dest; "-" is standard output; empty: not given
+  std::vector<std::string> names;                 ///< name (may be several, separated by commas)
+  bool push = false;                              ///< image,push=true and registry
+  std::map<std::string, std::string> attributes;  ///< the rest, keys known to be valid for the type
 };
 OutputSpec parse_output_spec(std::string_view text);
 

@@ -1,9 +1,9 @@
 #include "builder/compose_variables.h"
 
-#include "base/error.h"
-
 #include <algorithm>
 #include <utility>
+
+#include "base/error.h"
 
 namespace ctr {
 
@@ -12,8 +12,12 @@ namespace {
 constexpr int kMaxNesting = 50;
 constexpr std::size_t kMaxBytes = 4 << 20;
 
-bool starts_name(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
-bool continues_name(char c) { return starts_name(c) || (c >= '0' && c <= '9'); }
+bool starts_name(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+bool continues_name(char c) {
+  return starts_name(c) || (c >= '0' && c <= '9');
+}
 
 class Expander {
  public:
@@ -85,7 +89,8 @@ class Expander {
     if (modifier == '+') return is_set ? word : "";
     if (is_set) return *value;
     if (modifier == '?') {
-      throw Error(ErrorKind::Invalid, "required variable " + name + " is missing a value" + (word.empty() ? "" : ": " + word));
+      throw Error(ErrorKind::Invalid,
+                  "required variable " + name + " is missing a value" + (word.empty() ? "" : ": " + word));
     }
     return word;
   }

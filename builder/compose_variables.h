@@ -1,13 +1,13 @@
-// The variables in Compose files: $X ${X} ${X:-w} ${X-w} ${X:?w} ${X?w} ${X:+w} ${X+w}, and $$ for a dollar. Quotes mean
-// nothing here, which is what sets it apart from word_expansion.h.
+// The variables in Compose files: $X ${X} ${X:-w} ${X-w} ${X:?w} ${X?w} ${X:+w} ${X+w}, and $$ for a dollar. Quotes
+// mean nothing here, which is what sets it apart from word_expansion.h.
 #pragma once
-
-#include "base/json.h"
 
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include "base/json.h"
 
 namespace ctr {
 

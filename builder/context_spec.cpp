@@ -1,18 +1,20 @@
 #include "builder/context_spec.h"
 
+#include <algorithm>
+#include <cctype>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "builder/go_match.h"
 
-#include <algorithm>
-#include <cctype>
-
 namespace ctr {
 
 namespace {
 
-[[noreturn]] void fail(const std::string& sentence) { throw Error(ErrorKind::Invalid, sentence); }
+[[noreturn]] void fail(const std::string& sentence) {
+  throw Error(ErrorKind::Invalid, sentence);
+}
 
 bool has_scheme(std::string_view text, std::string_view scheme) {
   return text.size() > scheme.size() + 3 && lower(text.substr(0, scheme.size())) == scheme &&
@@ -28,7 +30,8 @@ bool is_scp_form(std::string_view text) {
   const auto in_user = [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_'; };
   const auto in_host = [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '.'; };
   return std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), in_user) &&
-         std::all_of(text.begin() + static_cast<std::ptrdiff_t>(at) + 1, text.begin() + static_cast<std::ptrdiff_t>(colon), in_host);
+         std::all_of(text.begin() + static_cast<std::ptrdiff_t>(at) + 1,
+                     text.begin() + static_cast<std::ptrdiff_t>(colon), in_host);
 }
 
 std::string decode_percent(std::string_view text) {
@@ -39,7 +42,8 @@ std::string decode_percent(std::string_view text) {
     } else if (text[i] != '%') {
       decoded += text[i];
     } else {
-      const std::optional<std::uint64_t> byte = i + 2 < text.size() ? parse_uint(text.substr(i + 1, 2), 16) : std::nullopt;
+      const std::optional<std::uint64_t> byte =
+          i + 2 < text.size() ? parse_uint(text.substr(i + 1, 2), 16) : std::nullopt;
       if (!byte) fail("invalid escape in \"" + std::string(text) + "\"");
       decoded += static_cast<char>(*byte);
       i += 2;
@@ -88,11 +92,12 @@ void apply_query_value(GitSource& source, const std::string& key, const std::str
   } else if (key == "fetch-by-commit") {
     source.fetch_by_commit = boolean_of(key, value);
   } else if (key == "mtime") {
-    if (value != "checkout" && value != "commit") fail("invalid value \"" + value + "\" for mtime: expected checkout or commit");
+    if (value != "checkout" && value != "commit")
+      fail("invalid value \"" + value + "\" for mtime: expected checkout or commit");
     source.commit_times = value == "commit";
   } else {
-    const std::vector<std::string> known = {"ref",     "branch",       "tag",        "checksum", "commit",
-                                            "subdir",  "keep-git-dir", "submodules", "mtime",    "fetch-by-commit"};
+    const std::vector<std::string> known = {"ref",    "branch",       "tag",        "checksum", "commit",
+                                            "subdir", "keep-git-dir", "submodules", "mtime",    "fetch-by-commit"};
     const std::optional<std::string> nearest = nearest_word(key, known);
     fail("unexpected key \"" + key + "\" in a git URL" + (nearest ? " (did you mean " + *nearest + "?)" : ""));
   }
@@ -103,7 +108,8 @@ void apply_query(GitSource& source, std::string_view query) {
     if (pair.empty()) continue;
     const std::size_t equals = pair.find('=');
     const std::string key = decode_percent(std::string_view(pair).substr(0, equals));
-    const std::string value = equals == std::string::npos ? "" : decode_percent(std::string_view(pair).substr(equals + 1));
+    const std::string value =
+        equals == std::string::npos ? "" : decode_percent(std::string_view(pair).substr(equals + 1));
     apply_query_value(source, key, value);
   }
 }
@@ -113,7 +119,8 @@ void apply_fragment(GitSource& source, std::string_view fragment) {
   if (const std::string_view reference = fragment.substr(0, colon); !reference.empty()) {
     set_reference(source, std::string(reference));
   }
-  if (colon != std::string_view::npos && colon + 1 < fragment.size()) set_subdirectory(source, fragment.substr(colon + 1));
+  if (colon != std::string_view::npos && colon + 1 < fragment.size())
+    set_subdirectory(source, fragment.substr(colon + 1));
 }
 
 bool is_commit(std::string_view text) {

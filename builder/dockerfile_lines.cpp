@@ -1,9 +1,9 @@
 #include "builder/dockerfile_lines.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "builder/utf8.h"
-
-#include <algorithm>
 
 namespace ctr {
 
@@ -13,7 +13,9 @@ namespace {
 constexpr std::size_t kMaxLineBytes = 1 << 20;
 constexpr std::size_t kMaxInstructionBytes = 4 << 20;
 
-bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+bool is_blank(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 std::string_view trim_left(std::string_view text) {
   while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
@@ -30,7 +32,9 @@ bool is_comment(std::string_view line) {
   return !trimmed.empty() && trimmed.front() == '#';
 }
 
-std::uint32_t as_column(std::size_t offset) { return static_cast<std::uint32_t>(offset + 1); }
+std::uint32_t as_column(std::size_t offset) {
+  return static_cast<std::uint32_t>(offset + 1);
+}
 
 // The position of the first byte that is no valid UTF-8, or a NUL.
 std::optional<std::size_t> find_bad_byte(std::string_view text) {
@@ -62,7 +66,8 @@ std::optional<NameValue> parse_directive(std::string_view line) {
   rest = trim_left(rest);
   std::size_t length = 0;
   const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
-  while (length < rest.size() && (is_letter(rest[length]) || (length > 0 && rest[length] >= '0' && rest[length] <= '9'))) {
+  while (length < rest.size() &&
+         (is_letter(rest[length]) || (length > 0 && rest[length] >= '0' && rest[length] <= '9'))) {
     ++length;
   }
   if (length == 0) return std::nullopt;
@@ -96,7 +101,8 @@ DockerfileLines::DockerfileLines(const SourceText& source) : source_(source) {
   read_directives();
 }
 
-// Directives end at the first line that is none. A "#!" line before them is skipped, so that a Dockerfile may be a script.
+// Directives end at the first line that is none. A "#!" line before them is skipped, so that a Dockerfile may be a
+// script.
 void DockerfileLines::read_directives() {
   static constexpr std::string_view kNames[] = {"syntax", "escape", "check"};
   const std::size_t begin = position_;

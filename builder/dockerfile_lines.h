@@ -1,9 +1,7 @@
 // A Dockerfile's physical lines made into logical ones: comments dropped, continuations joined, directives on top read,
-// heredoc bodies cut out on request. Each byte of a logical line knows its line and column in the file, so that an error
-// can point at it. Knows no instruction.
+// heredoc bodies cut out on request. Each byte of a logical line knows its line and column in the file, so that an
+// error can point at it. Knows no instruction.
 #pragma once
-
-#include "builder/source_range.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -11,6 +9,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "builder/source_range.h"
 
 namespace ctr {
 
@@ -20,7 +20,7 @@ class LogicalLine {
   std::string text;
   std::vector<std::string> comments;  ///< the comment lines right above, without '#' and blanks
   std::uint32_t first_line = 0;
-  std::uint32_t last_line = 0;        ///< without heredocs
+  std::uint32_t last_line = 0;  ///< without heredocs
   std::uint32_t last_column = 0;
 
   /// Where the byte at `offset` of `text` stands in the file.

@@ -1,13 +1,13 @@
 #include "builder/dockerfile_parser.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/json.h"
 #include "base/text.h"
 #include "builder/dockerfile_lines.h"
 #include "builder/instruction_flags.h"
 #include "builder/instruction_parser.h"
-
-#include <algorithm>
-#include <utility>
 
 namespace ctr {
 
@@ -61,8 +61,9 @@ std::vector<Heredoc> Parser::read_heredocs(const LogicalLine& line) {
   for (Heredoc& heredoc : heredocs) {
     std::optional<DockerfileLines::HeredocBody> body = lines_.read_heredoc(heredoc.name, heredoc.strip_tabs);
     if (!body) {
-      throw_parse_error("unterminated heredoc (expected a line with " + heredoc.name + " alone before the end of the file)",
-                        source_, range_of(line, {}, 0));
+      throw_parse_error(
+          "unterminated heredoc (expected a line with " + heredoc.name + " alone before the end of the file)", source_,
+          range_of(line, {}, 0));
     }
     heredoc.content = std::move(body->content);
     heredoc.range = body->range;
@@ -95,7 +96,8 @@ void Parser::add(Instruction instruction) {
   } else if (std::holds_alternative<ArgInstruction>(instruction.body)) {
     dockerfile_.global_arguments.push_back(std::move(instruction));
   } else {
-    throw_parse_error("no build stage in current context (expected FROM, or ARG before it)", source_, instruction.range);
+    throw_parse_error("no build stage in current context (expected FROM, or ARG before it)", source_,
+                      instruction.range);
   }
 }
 
@@ -107,12 +109,14 @@ void Parser::parse() {
   take_directives();
   while (const std::optional<LogicalLine> line = lines_.next()) {
     if (++count_ > kMaxInstructions) {
-      throw_parse_error("more than " + std::to_string(kMaxInstructions) + " instructions", source_, range_of(*line, {}, 0));
+      throw_parse_error("more than " + std::to_string(kMaxInstructions) + " instructions", source_,
+                        range_of(*line, {}, 0));
     }
     try {
       std::vector<Heredoc> heredocs = read_heredocs(*line);
       std::variant<Stage, Instruction> parsed = parse_instruction(*line, dockerfile_.escape, std::move(heredocs));
-      if (auto* instruction = std::get_if<Instruction>(&parsed); instruction && lines_.line_number() > line->last_line) {
+      if (auto* instruction = std::get_if<Instruction>(&parsed);
+          instruction && lines_.line_number() > line->last_line) {
         instruction->range.end = lines_.end_of_line();
       }
       add(std::move(parsed));
@@ -154,7 +158,8 @@ std::optional<std::size_t> Dockerfile::find_stage(std::string_view name_or_numbe
 
 Dockerfile parse_dockerfile(std::string name, std::string text) {
   if (text.size() > kMaxDockerfileBytes) {
-    throw Error(ErrorKind::Invalid, name + " is larger than " + human_size_binary(static_cast<double>(kMaxDockerfileBytes)) +
+    throw Error(ErrorKind::Invalid, name + " is larger than " +
+                                        human_size_binary(static_cast<double>(kMaxDockerfileBytes)) +
                                         ", which no Dockerfile may be");
   }
   refuse_json_syntax(text);
@@ -184,7 +189,8 @@ void check_syntax_reference(std::string_view reference) {
 }
 
 Instruction parse_trigger(const std::string& trigger, char escape) {
-  // A trigger stands in an image's config, far from any file; a directive is the way to say what its escape character is.
+  // A trigger stands in an image's config, far from any file; a directive is the way to say what its escape character
+  // is.
   std::string text = escape == '\\' ? trigger : "# escape=" + std::string(1, escape) + "\n" + trigger;
   Dockerfile dockerfile;
   dockerfile.source = std::make_shared<const SourceText>(SourceText{"ONBUILD", std::move(text)});

@@ -2,13 +2,13 @@
 // itself and a suggestion. The parser knows no build: nothing is expanded, resolved or looked up here.
 #pragma once
 
-#include "builder/instructions.h"
-
 #include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "builder/instructions.h"
 
 namespace ctr {
 
@@ -34,8 +34,8 @@ struct Dockerfile {
   SharedSource source;
   ParserDirectives directives;
   char escape = '\\';
-  std::vector<Instruction> global_arguments;  ///< ARG before the first FROM
-  std::vector<Stage> stages;                  ///< at least one
+  std::vector<Instruction> global_arguments;          ///< ARG before the first FROM
+  std::vector<Stage> stages;                          ///< at least one
   std::vector<SourceRange> empty_continuation_lines;  ///< for lint
 
   /// The last stage with that name (any case), or the stage with that number; nullopt: none.
@@ -47,7 +47,8 @@ struct Dockerfile {
 /// check_syntax_reference(), because BUILDKIT_SYNTAX goes before it.
 Dockerfile parse_dockerfile(std::string name, std::string text);
 
-/// Throws unless `reference` is docker/dockerfile (any tag, digest, -labs), docker/dockerfile-upstream, or dockerfile.v0.
+/// Throws unless `reference` is docker/dockerfile (any tag, digest, -labs), docker/dockerfile-upstream, or
+/// dockerfile.v0.
 void check_syntax_reference(std::string_view reference);
 
 /// Parses the text of one ONBUILD trigger.

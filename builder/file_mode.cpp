@@ -1,12 +1,11 @@
 #include "builder/file_mode.h"
 
-#include "base/error.h"
-#include "base/text.h"
-
-#include <sys/stat.h>
-
 #include <optional>
 #include <string>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/text.h"
 
 namespace ctr {
 
@@ -16,29 +15,41 @@ constexpr ::mode_t kAll = 07777;
 constexpr ::mode_t kAnyExecute = 0111;
 
 [[noreturn]] void fail(std::string_view text) {
-  throw Error(ErrorKind::Invalid, "invalid chmod parameter: '" + std::string(text) +
-                                      "'. it should be an octal number between 0 and 07777, or symbolic such as u=rwX,go=rX");
+  throw Error(ErrorKind::Invalid,
+              "invalid chmod parameter: '" + std::string(text) +
+                  "'. it should be an octal number between 0 and 07777, or symbolic such as u=rwX,go=rX");
 }
 
 // The bits that a letter in front of the operator stands for; 0 if it stands for none.
 ::mode_t who_bits(char letter) {
   switch (letter) {
-    case 'u': return S_ISUID | S_IRWXU;
-    case 'g': return S_ISGID | S_IRWXG;
-    case 'o': return S_ISVTX | S_IRWXO;
-    case 'a': return kAll;
-    default: return 0;
+    case 'u':
+      return S_ISUID | S_IRWXU;
+    case 'g':
+      return S_ISGID | S_IRWXG;
+    case 'o':
+      return S_ISVTX | S_IRWXO;
+    case 'a':
+      return kAll;
+    default:
+      return 0;
   }
 }
 
 ::mode_t permission_bits(char letter) {
   switch (letter) {
-    case 'r': return 0444;
-    case 'w': return 0222;
-    case 'x': return 0111;
-    case 's': return S_ISUID | S_ISGID;
-    case 't': return S_ISVTX;
-    default: return 0;
+    case 'r':
+      return 0444;
+    case 'w':
+      return 0222;
+    case 'x':
+      return 0111;
+    case 's':
+      return S_ISUID | S_ISGID;
+    case 't':
+      return S_ISVTX;
+    default:
+      return 0;
   }
 }
 
@@ -83,7 +94,9 @@ FileMode FileMode::parse(std::string_view text) {
   while (true) {
     ::mode_t who = 0;
     for (; !rest.empty() && who_bits(rest.front()) != 0; rest.remove_prefix(1)) who |= who_bits(rest.front());
-    const auto at_operator = [&] { return !rest.empty() && std::string_view("=+-").find(rest.front()) != std::string_view::npos; };
+    const auto at_operator = [&] {
+      return !rest.empty() && std::string_view("=+-").find(rest.front()) != std::string_view::npos;
+    };
     if (!at_operator()) fail(text);
     while (at_operator()) mode.changes_.push_back(parse_permissions(rest, who));
     if (rest.empty()) return mode;
@@ -104,9 +117,15 @@ FileMode FileMode::parse(std::string_view text) {
     const ::mode_t untouched = is_directory ? (S_ISUID | S_ISGID) & ~change.bits : 0;
     bits &= who & ~untouched;
     switch (change.operation) {
-      case '+': mode |= bits; break;
-      case '-': mode &= ~bits; break;
-      default: mode = (mode & (~who | untouched)) | bits; break;
+      case '+':
+        mode |= bits;
+        break;
+      case '-':
+        mode &= ~bits;
+        break;
+      default:
+        mode = (mode & (~who | untouched)) | bits;
+        break;
     }
   }
   return mode & kAll;

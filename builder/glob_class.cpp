@@ -7,7 +7,9 @@ namespace ctr {
 
 namespace {
 
-[[noreturn]] void fail() { throw Error(ErrorKind::Invalid, "syntax error in pattern"); }
+[[noreturn]] void fail() {
+  throw Error(ErrorKind::Invalid, "syntax error in pattern");
+}
 
 char32_t take_class_character(std::string_view& rest) {
   if (rest.empty() || rest.front() == '-' || rest.front() == ']') fail();

@@ -8,7 +8,8 @@ namespace ctr {
 
 class GlobClass {
  public:
-  /// Reads a class off the front of `rest`, whose '[' is already taken. Throws Error(Invalid) "syntax error in pattern".
+  /// Reads a class off the front of `rest`, whose '[' is already taken. Throws Error(Invalid) "syntax error in
+  /// pattern".
   static GlobClass parse(std::string_view& rest);
 
   bool contains(char32_t character) const noexcept;

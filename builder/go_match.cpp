@@ -1,10 +1,10 @@
 #include "builder/go_match.h"
 
+#include <vector>
+
 #include "base/error.h"
 #include "builder/glob_class.h"
 #include "builder/utf8.h"
-
-#include <vector>
 
 namespace ctr {
 
@@ -18,10 +18,14 @@ struct Item {
 
   bool matches(char32_t c) const {
     switch (kind) {
-      case Kind::Character: return c == character;
-      case Kind::AnyCharacter: return c != U'/';
-      case Kind::AnyText: return false;
-      case Kind::Class: break;
+      case Kind::Character:
+        return c == character;
+      case Kind::AnyCharacter:
+        return c != U'/';
+      case Kind::AnyText:
+        return false;
+      case Kind::Class:
+        break;
     }
     return c != U'/' && characters.contains(c);
   }
@@ -81,7 +85,9 @@ bool go_match(std::string_view pattern, std::string_view name) {
   return match_items(parse_items(pattern), name);
 }
 
-bool has_glob_characters(std::string_view text) noexcept { return text.find_first_of("*?[\\") != std::string_view::npos; }
+bool has_glob_characters(std::string_view text) noexcept {
+  return text.find_first_of("*?[\\") != std::string_view::npos;
+}
 
 std::string clean_path(std::string_view path) {
   const bool is_absolute = path.starts_with('/');

@@ -1,16 +1,17 @@
-// HCL, the language of docker-bake.hcl, and its JSON form: text to a tree of attributes, blocks and expressions, and the
-// value of an expression. Plain HCL: literals, templates, heredocs, lists, objects, operators, conditions, variables.
-// Function calls, `for`, splats and template directives are understood and refused by name when they are evaluated.
+// HCL, the language of docker-bake.hcl, and its JSON form: text to a tree of attributes, blocks and expressions, and
+// the value of an expression. Plain HCL: literals, templates, heredocs, lists, objects, operators, conditions,
+// variables. Function calls, `for`, splats and template directives are understood and refused by name when they are
+// evaluated.
 #pragma once
-
-#include "base/json.h"
-#include "builder/source_range.h"
 
 #include <cstddef>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "base/json.h"
+#include "builder/source_range.h"
 
 namespace ctr {
 
@@ -67,8 +68,8 @@ inline constexpr std::size_t kMaxHclBytes = 4 << 20;
 /// Throws SourceError.
 HclFile parse_hcl(std::string name, std::string text);
 
-/// The same from JSON: an object is a body, `"target": {"app": {…}}` a block, strings are templates. `block_types` tells
-/// blocks from attributes.
+/// The same from JSON: an object is a body, `"target": {"app": {…}}` a block, strings are templates. `block_types`
+/// tells blocks from attributes.
 HclFile parse_hcl_json(std::string name, const std::string& text, const std::vector<std::string>& block_types);
 
 /// The value of a variable; throws if there is none.

@@ -1,11 +1,10 @@
-#include "builder/hcl.h"
-
-#include "base/text.h"
-#include "builder/hcl_scanner.h"
-
 #include <cmath>
 #include <limits>
 #include <utility>
+
+#include "base/text.h"
+#include "builder/hcl.h"
+#include "builder/hcl_scanner.h"
 
 namespace ctr {
 
@@ -58,17 +57,28 @@ Json from_double(double number) {
 Json Evaluator::value(const HclExpression& expression) {
   using Kind = HclExpression::Kind;
   switch (expression.kind) {
-    case Kind::Literal: return expression.literal;
-    case Kind::Template: return joined(expression);
-    case Kind::Variable: return variable(expression);
-    case Kind::Object: return object(expression);
-    case Kind::Unary: return unary(expression);
-    case Kind::Binary: return binary(expression);
-    case Kind::Index: return index(expression);
-    case Kind::Conditional: return value(expression.children[boolean(expression.children[0]) ? 1 : 2]);
-    case Kind::Call: fail(expression, "HCL functions are not supported yet: " + expression.name + "()");
-    case Kind::Unsupported: fail(expression, expression.name + " is not supported yet");
-    case Kind::List: break;
+    case Kind::Literal:
+      return expression.literal;
+    case Kind::Template:
+      return joined(expression);
+    case Kind::Variable:
+      return variable(expression);
+    case Kind::Object:
+      return object(expression);
+    case Kind::Unary:
+      return unary(expression);
+    case Kind::Binary:
+      return binary(expression);
+    case Kind::Index:
+      return index(expression);
+    case Kind::Conditional:
+      return value(expression.children[boolean(expression.children[0]) ? 1 : 2]);
+    case Kind::Call:
+      fail(expression, "HCL functions are not supported yet: " + expression.name + "()");
+    case Kind::Unsupported:
+      fail(expression, expression.name + " is not supported yet");
+    case Kind::List:
+      break;
   }
   Json list = Json::array();
   for (const HclExpression& child : expression.children) list.push_back(value(child));

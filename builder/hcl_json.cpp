@@ -1,9 +1,8 @@
-#include "builder/hcl.h"
-
-#include "builder/hcl_parser.h"
-
 #include <algorithm>
 #include <utility>
+
+#include "builder/hcl.h"
+#include "builder/hcl_parser.h"
 
 namespace ctr {
 

@@ -1,8 +1,8 @@
 #include "builder/hcl_parser.h"
 
-#include "base/text.h"
-
 #include <utility>
+
+#include "base/text.h"
 
 namespace ctr {
 
@@ -51,7 +51,9 @@ std::string HclParser::token_text() const {
   return "\"" + std::string(token_.text.substr(0, 60)) + "\"";
 }
 
-void HclParser::fail(const std::string& sentence) const { scanner_.fail(sentence, token_.offset); }
+void HclParser::fail(const std::string& sentence) const {
+  scanner_.fail(sentence, token_.offset);
+}
 
 void HclParser::expect(std::string_view symbol, std::string_view why) {
   if (!at(symbol)) fail("expected " + std::string(symbol) + " " + std::string(why) + ", not " + token_text());
@@ -67,14 +69,17 @@ HclExpression HclParser::make(HclExpression::Kind kind, std::size_t offset) {
 
 // ---- structure ----
 
-HclBody HclParser::parse_file() { return parse_body({}); }
+HclBody HclParser::parse_file() {
+  return parse_body({});
+}
 
 HclBody HclParser::parse_body(std::string_view close) {
   const Nested nested(depth_, source_, token_.offset);
   HclBody body;
   for (skip_newlines(); token_.kind != HclToken::Kind::End && !(at(close) && !close.empty()); skip_newlines()) {
     parse_item(body);
-    const bool ends = token_.kind == HclToken::Kind::Newline || token_.kind == HclToken::Kind::End || (!close.empty() && at(close));
+    const bool ends =
+        token_.kind == HclToken::Kind::Newline || token_.kind == HclToken::Kind::End || (!close.empty() && at(close));
     if (!ends) fail("expected the end of the line, not " + token_text());
   }
   return body;
@@ -113,7 +118,8 @@ void HclParser::parse_block(HclBody& body, const HclToken& type) {
   HclBlock block;
   block.type = type.text;
   block.offset = type.offset;
-  while (token_.kind == HclToken::Kind::Quoted || token_.kind == HclToken::Kind::Name) block.labels.push_back(parse_label());
+  while (token_.kind == HclToken::Kind::Quoted || token_.kind == HclToken::Kind::Name)
+    block.labels.push_back(parse_label());
   expect("{", "or = after \"" + block.type + "\"");
   block.body = parse_body("}");
   if (!at("}")) fail("expected } at the end of block \"" + block.type + "\", not " + token_text());

@@ -2,11 +2,11 @@
 // strings of the JSON form.
 #pragma once
 
-#include "builder/hcl.h"
-#include "builder/hcl_scanner.h"
-
 #include <cstddef>
 #include <string_view>
+
+#include "builder/hcl.h"
+#include "builder/hcl_scanner.h"
 
 namespace ctr {
 
@@ -58,8 +58,8 @@ class HclParser {
 enum class HclTemplateForm { Quoted, Heredoc, Json };
 
 /// A template from the text of a token that begins at `offset` of the file (Json: of no file).
-HclExpression parse_hcl_template(const SourceText& source, std::string_view text, std::size_t offset, HclTemplateForm form,
-                                 int depth);
+HclExpression parse_hcl_template(const SourceText& source, std::string_view text, std::size_t offset,
+                                 HclTemplateForm form, int depth);
 /// A heredoc with `<<-`: the indentation that all lines have in common is taken away.
 HclExpression parse_hcl_flush_heredoc(const SourceText& source, std::string_view text, std::size_t offset, int depth);
 

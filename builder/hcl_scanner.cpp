@@ -1,19 +1,23 @@
 #include "builder/hcl_scanner.h"
 
-#include "base/text.h"
-
 #include <algorithm>
 #include <vector>
+
+#include "base/text.h"
 
 namespace ctr {
 
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 bool starts_name(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (static_cast<unsigned char>(c) & 0x80) != 0;
 }
-bool continues_name(char c) { return starts_name(c) || is_digit(c) || c == '-'; }
+bool continues_name(char c) {
+  return starts_name(c) || is_digit(c) || c == '-';
+}
 
 // Quotes and interpolations nest: "a ${b ? "c" : "d"}". Walks with a stack of what is open.
 enum class Open { Quote, Braces };
@@ -50,13 +54,16 @@ std::size_t find_end(std::string_view text, std::size_t position, std::vector<Op
 
 }  // namespace
 
-std::size_t end_of_interpolation(std::string_view text, std::size_t from) { return find_end(text, from, {Open::Braces}); }
+std::size_t end_of_interpolation(std::string_view text, std::size_t from) {
+  return find_end(text, from, {Open::Braces});
+}
 
 SourcePosition position_of(const SourceText& source, std::size_t offset) {
   const std::string_view before = std::string_view(source.text).substr(0, offset);
   const std::size_t newline = before.rfind('\n');
   const std::size_t column = newline == std::string_view::npos ? offset + 1 : offset - newline;
-  return {static_cast<std::uint32_t>(1 + std::count(before.begin(), before.end(), '\n')), static_cast<std::uint32_t>(column)};
+  return {static_cast<std::uint32_t>(1 + std::count(before.begin(), before.end(), '\n')),
+          static_cast<std::uint32_t>(column)};
 }
 
 void fail_at(const SourceText& source, const std::string& sentence, std::size_t offset) {
@@ -66,7 +73,9 @@ void fail_at(const SourceText& source, const std::string& sentence, std::size_t 
   throw SourceError(ErrorKind::Invalid, sentence, source, {place, place});
 }
 
-void HclScanner::fail(const std::string& sentence, std::size_t offset) const { fail_at(source_, sentence, offset); }
+void HclScanner::fail(const std::string& sentence, std::size_t offset) const {
+  fail_at(source_, sentence, offset);
+}
 
 void HclScanner::skip_blanks() {
   const std::string_view text = std::string_view(source_.text).substr(0, end_);

@@ -1,20 +1,20 @@
-// HCL's characters as tokens. Newlines are tokens, because they end attributes; comments are none. A template (quoted or
-// heredoc) is one token whose raw text hcl_template.cpp takes apart.
+// HCL's characters as tokens. Newlines are tokens, because they end attributes; comments are none. A template (quoted
+// or heredoc) is one token whose raw text hcl_template.cpp takes apart.
 #pragma once
-
-#include "builder/source_range.h"
 
 #include <cstddef>
 #include <string>
 #include <string_view>
+
+#include "builder/source_range.h"
 
 namespace ctr {
 
 struct HclToken {
   enum class Kind { End, Newline, Name, Number, Quoted, Heredoc, Symbol };
   Kind kind = Kind::End;
-  std::string_view text;         ///< Quoted: between the quotes; Heredoc: the lines; else the token itself
-  std::size_t offset = 0;        ///< of `text` in the file
+  std::string_view text;           ///< Quoted: between the quotes; Heredoc: the lines; else the token itself
+  std::size_t offset = 0;          ///< of `text` in the file
   bool flush_indentation = false;  ///< <<-
 };
 

@@ -1,11 +1,10 @@
-#include "builder/hcl_parser.h"
-
-#include "base/text.h"
-
 #include <algorithm>
 #include <limits>
 #include <optional>
 #include <utility>
+
+#include "base/text.h"
+#include "builder/hcl_parser.h"
 
 namespace ctr {
 
@@ -43,7 +42,8 @@ class TemplateParser {
     while (position_ < text_.size()) parse_part();
     flush();
     if (result_.children.empty()) return literal("");
-    const bool is_plain = result_.children.size() == 1 && result_.children.front().kind == HclExpression::Kind::Literal &&
+    const bool is_plain = result_.children.size() == 1 &&
+                          result_.children.front().kind == HclExpression::Kind::Literal &&
                           result_.children.front().literal.is_string();
     return is_plain ? std::move(result_.children.front()) : std::move(result_);
   }
@@ -85,13 +85,16 @@ class TemplateParser {
     const bool trims_before = text_.substr(begin, 1) == "~";
     const bool trims_after = end - 1 > begin && text_[end - 2] == '~';
     if (trims_before) {
-      while (!plain_.empty() && std::string_view(" \t\r\n").find(plain_.back()) != std::string_view::npos) plain_.pop_back();
+      while (!plain_.empty() && std::string_view(" \t\r\n").find(plain_.back()) != std::string_view::npos)
+        plain_.pop_back();
     }
     flush();
-    HclParser inner(source_, offset_ + begin + (trims_before ? 1 : 0), offset_ + end - 1 - (trims_after ? 1 : 0), depth_ + 1);
+    HclParser inner(source_, offset_ + begin + (trims_before ? 1 : 0), offset_ + end - 1 - (trims_after ? 1 : 0),
+                    depth_ + 1);
     result_.children.push_back(inner.parse_interpolation());
     position_ = end;
-    while (trims_after && position_ < text_.size() && std::string_view(" \t\r\n").find(text_[position_]) != std::string_view::npos) {
+    while (trims_after && position_ < text_.size() &&
+           std::string_view(" \t\r\n").find(text_[position_]) != std::string_view::npos) {
       ++position_;
     }
   }
@@ -101,18 +104,34 @@ class TemplateParser {
     const std::size_t at = position_;
     position_ += 2;
     switch (c) {
-      case 'n': plain_ += '\n'; return;
-      case 'r': plain_ += '\r'; return;
-      case 't': plain_ += '\t'; return;
-      case '"': plain_ += '"'; return;
-      case '\\': plain_ += '\\'; return;
-      case 'u': case 'U': break;
-      default: fail_at(source_, "invalid escape in a string: expected \\n \\r \\t \\\" \\\\ \\uNNNN or \\UNNNNNNNN", offset_ + at);
+      case 'n':
+        plain_ += '\n';
+        return;
+      case 'r':
+        plain_ += '\r';
+        return;
+      case 't':
+        plain_ += '\t';
+        return;
+      case '"':
+        plain_ += '"';
+        return;
+      case '\\':
+        plain_ += '\\';
+        return;
+      case 'u':
+      case 'U':
+        break;
+      default:
+        fail_at(source_, "invalid escape in a string: expected \\n \\r \\t \\\" \\\\ \\uNNNN or \\UNNNNNNNN",
+                offset_ + at);
     }
     const std::size_t digits = c == 'u' ? 4 : 8;
     const std::optional<std::uint64_t> code = parse_uint(text_.substr(position_, digits), 16);
-    const bool is_valid = code && position_ + digits <= text_.size() && *code <= 0x10FFFF && (*code < 0xD800 || *code > 0xDFFF);
-    if (!is_valid) fail_at(source_, "invalid escape in a string: expected hexadecimal digits of a character", offset_ + at);
+    const bool is_valid =
+        code && position_ + digits <= text_.size() && *code <= 0x10FFFF && (*code < 0xD800 || *code > 0xDFFF);
+    if (!is_valid)
+      fail_at(source_, "invalid escape in a string: expected hexadecimal digits of a character", offset_ + at);
     append_utf8(plain_, static_cast<std::uint32_t>(*code));
     position_ += digits;
   }
@@ -160,8 +179,8 @@ std::string without_indentation(std::string_view text, std::size_t count, bool a
 
 }  // namespace
 
-HclExpression parse_hcl_template(const SourceText& source, std::string_view text, std::size_t offset, HclTemplateForm form,
-                                 int depth) {
+HclExpression parse_hcl_template(const SourceText& source, std::string_view text, std::size_t offset,
+                                 HclTemplateForm form, int depth) {
   return TemplateParser(source, text, offset, form, depth).parse();
 }
 

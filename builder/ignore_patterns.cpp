@@ -1,13 +1,13 @@
 #include "builder/ignore_patterns.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "builder/glob_class.h"
 #include "builder/go_match.h"
 #include "builder/utf8.h"
-
-#include <algorithm>
-#include <utility>
 
 namespace ctr {
 
@@ -17,13 +17,13 @@ namespace {
 struct Step {
   enum class Kind {
     Character,
-    AnyCharacter,   // ?: not a slash
-    AnyName,        // *: no slashes
-    GapStart,       // **: nothing, or …
-    GapInside,      // … any text up to and with a slash
-    Everything,     // ** at the end
+    AnyCharacter,  // ?: not a slash
+    AnyName,       // *: no slashes
+    GapStart,      // **: nothing, or …
+    GapInside,     // … any text up to and with a slash
+    Everything,    // ** at the end
     Class,
-    OnlyAtStart,    // a bare ^, which moby hands to its regular expression
+    OnlyAtStart,  // a bare ^, which moby hands to its regular expression
   };
   Kind kind;
   char32_t character = 0;
@@ -120,8 +120,8 @@ struct IgnorePatterns::Pattern {
   bool matches_steps(std::string_view path) const;
 };
 
-// `**`, with an optional slash after it. Sets `how` as moby does: a pattern with nothing but a leading or a trailing `**`
-// is compared as plain text, which is quicker and, for a leading one, means more: `**foo` also matches "barfoo".
+// `**`, with an optional slash after it. Sets `how` as moby does: a pattern with nothing but a leading or a trailing
+// `**` is compared as plain text, which is quicker and, for a leading one, means more: `**foo` also matches "barfoo".
 void IgnorePatterns::Pattern::compile_stars(std::string_view& rest, std::size_t index) {
   if (rest.starts_with('/')) rest.remove_prefix(1);
   if (rest.empty()) {
@@ -241,7 +241,9 @@ IgnorePatterns::IgnorePatterns(IgnorePatterns&&) noexcept = default;
 IgnorePatterns& IgnorePatterns::operator=(IgnorePatterns&&) noexcept = default;
 IgnorePatterns::~IgnorePatterns() = default;
 
-bool IgnorePatterns::empty() const noexcept { return patterns_.empty(); }
+bool IgnorePatterns::empty() const noexcept {
+  return patterns_.empty();
+}
 
 bool IgnorePatterns::has_exceptions() const noexcept {
   return std::any_of(patterns_.begin(), patterns_.end(), [](const auto& pattern) { return pattern->is_exception; });
@@ -252,7 +254,8 @@ bool IgnorePatterns::is_ignored(std::string_view path) const {
   for (const auto& pattern : patterns_) {
     if (pattern->is_exception != ignored) continue;  // it could change nothing
     bool matches = pattern->matches(path);
-    for (std::size_t slash = path.find('/'); !matches && slash != std::string_view::npos; slash = path.find('/', slash + 1)) {
+    for (std::size_t slash = path.find('/'); !matches && slash != std::string_view::npos;
+         slash = path.find('/', slash + 1)) {
       matches = pattern->matches(path.substr(0, slash));
     }
     if (matches) ignored = !pattern->is_exception;
@@ -279,7 +282,8 @@ IgnorePatterns::Decision IgnorePatterns::decide(std::string_view path, const Dec
 bool IgnorePatterns::may_include_below(std::string_view path) const {
   for (const auto& pattern : patterns_) {
     if (!pattern->is_exception) continue;
-    // As far as an exception is plain text it must agree with the directory; from its first wildcard on anything may match.
+    // As far as an exception is plain text it must agree with the directory; from its first wildcard on anything may
+    // match.
     std::string_view plain = std::string_view(pattern->text).substr(0, pattern->text.find_first_of("*?[\\^"));
     const bool has_wildcard = plain.size() < pattern->text.size();
     const std::string below = std::string(path) + "/";

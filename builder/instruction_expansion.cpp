@@ -1,8 +1,8 @@
-#include "builder/instruction_words.h"
-#include "builder/instructions.h"
-
 #include <type_traits>
 #include <utility>
+
+#include "builder/instruction_words.h"
+#include "builder/instructions.h"
 
 namespace ctr {
 

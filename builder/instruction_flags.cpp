@@ -1,9 +1,9 @@
 #include "builder/instruction_flags.h"
 
-#include "base/text.h"
-
 #include <algorithm>
 #include <utility>
+
+#include "base/text.h"
 
 namespace ctr {
 
@@ -31,12 +31,13 @@ InstructionFlags& InstructionFlags::declare(Declared declared) {
 }
 
 InstructionFlags& InstructionFlags::text(std::string name, std::string& target) {
-  return declare({std::move(name), Repeat::Refused, true, [&target](const InstructionFlag& flag) { target = *flag.value; }});
+  return declare(
+      {std::move(name), Repeat::Refused, true, [&target](const InstructionFlag& flag) { target = *flag.value; }});
 }
 
 InstructionFlags& InstructionFlags::texts(std::string name, std::vector<std::string>& target) {
-  return declare(
-      {std::move(name), Repeat::Allowed, true, [&target](const InstructionFlag& flag) { target.push_back(*flag.value); }});
+  return declare({std::move(name), Repeat::Allowed, true,
+                  [&target](const InstructionFlag& flag) { target.push_back(*flag.value); }});
 }
 
 InstructionFlags& InstructionFlags::boolean(std::string name, bool& target) {

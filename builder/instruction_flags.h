@@ -1,15 +1,15 @@
-// The flags of one instruction: each is declared with the place its value goes to, then all are applied at once. Unknown,
-// repeated and malformed ones are refused in BuildKit's words, with the nearest name.
+// The flags of one instruction: each is declared with the place its value goes to, then all are applied at once.
+// Unknown, repeated and malformed ones are refused in BuildKit's words, with the nearest name.
 #pragma once
-
-#include "base/error.h"
-#include "builder/instruction_words.h"
 
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "base/error.h"
+#include "builder/instruction_words.h"
 
 namespace ctr {
 

@@ -1,13 +1,13 @@
 #include "builder/instruction_parser.h"
 
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
 #include "base/text.h"
 #include "builder/instruction_flags.h"
 #include "builder/instruction_words.h"
 #include "builder/word_expansion.h"
-
-#include <algorithm>
-#include <iterator>
-#include <utility>
 
 namespace ctr {
 
@@ -97,9 +97,13 @@ std::vector<KeyValue> key_values(const Parts& parts) {
 
 // ---- one function for each instruction ----
 
-InstructionBody parse_env(Parts& parts) { return EnvInstruction{key_values(parts)}; }
+InstructionBody parse_env(Parts& parts) {
+  return EnvInstruction{key_values(parts)};
+}
 
-InstructionBody parse_label(Parts& parts) { return LabelInstruction{key_values(parts)}; }
+InstructionBody parse_label(Parts& parts) {
+  return LabelInstruction{key_values(parts)};
+}
 
 InstructionBody parse_arg(Parts& parts) {
   parts.no_flags();
@@ -241,8 +245,9 @@ InstructionBody parse_copy(Parts& parts) {
       .texts("exclude", copy.files.exclude)
       .apply(parts.split.flags);
   if (copy.from.find('$') != std::string::npos) {
-    parts.fail("variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope "
-               "as a workaround");
+    parts.fail(
+        "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope "
+        "as a workaround");
   }
   take_sources(parts, copy.files);
   return copy;
@@ -324,11 +329,13 @@ InstructionBody parse_shell(Parts& parts) {
 }
 
 // Zero and an absent flag are the same: the default applies.
-std::optional<std::chrono::nanoseconds> interval_of(const Parts& parts, const std::string& name, const std::string& value) {
+std::optional<std::chrono::nanoseconds> interval_of(const Parts& parts, const std::string& name,
+                                                    const std::string& value) {
   if (value.empty()) return std::nullopt;
   const std::optional<std::chrono::nanoseconds> duration = parse_duration(value);
   if (!duration) {
-    parts.fail("--" + name + ": time: invalid duration \"" + value + "\" (expected a number with a unit, such as 30s or 1m30s)");
+    parts.fail("--" + name + ": time: invalid duration \"" + value +
+               "\" (expected a number with a unit, such as 30s or 1m30s)");
   }
   if (*duration == std::chrono::nanoseconds(0)) return std::nullopt;
   if (*duration < std::chrono::milliseconds(1)) parts.fail("Interval \"" + name + "\" cannot be less than 1ms");
@@ -376,12 +383,23 @@ struct Keyword {
   InstructionBody (*parse)(Parts&);
 };
 constexpr Keyword kKeywords[] = {
-    {"ADD", parse_add},         {"ARG", parse_arg},         {"CMD", parse_cmd},
-    {"COPY", parse_copy},       {"ENTRYPOINT", parse_entrypoint}, {"ENV", parse_env},
-    {"EXPOSE", parse_expose},   {"HEALTHCHECK", parse_healthcheck}, {"LABEL", parse_label},
-    {"MAINTAINER", parse_maintainer}, {"ONBUILD", parse_onbuild}, {"RUN", parse_run},
-    {"SHELL", parse_shell},     {"STOPSIGNAL", parse_stop_signal}, {"USER", parse_user},
-    {"VOLUME", parse_volume},   {"WORKDIR", parse_workdir},
+    {"ADD", parse_add},
+    {"ARG", parse_arg},
+    {"CMD", parse_cmd},
+    {"COPY", parse_copy},
+    {"ENTRYPOINT", parse_entrypoint},
+    {"ENV", parse_env},
+    {"EXPOSE", parse_expose},
+    {"HEALTHCHECK", parse_healthcheck},
+    {"LABEL", parse_label},
+    {"MAINTAINER", parse_maintainer},
+    {"ONBUILD", parse_onbuild},
+    {"RUN", parse_run},
+    {"SHELL", parse_shell},
+    {"STOPSIGNAL", parse_stop_signal},
+    {"USER", parse_user},
+    {"VOLUME", parse_volume},
+    {"WORKDIR", parse_workdir},
 };
 
 InstructionBody parse_body(Parts& parts) {
@@ -413,7 +431,9 @@ InstructionBody parse_onbuild(Parts& parts) {
 
 bool is_stage_name(std::string_view name) {
   const auto is_letter = [](char c) { return c >= 'a' && c <= 'z'; };
-  const auto may_follow = [&](char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.'; };
+  const auto may_follow = [&](char c) {
+    return is_letter(c) || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+  };
   return !name.empty() && is_letter(name.front()) && std::all_of(name.begin(), name.end(), may_follow);
 }
 
@@ -440,7 +460,9 @@ Stage parse_from(const Parts& parts) {
   return stage;
 }
 
-SourceRange range_of(const LogicalLine& line) { return {line.position(0), {line.last_line, line.last_column}}; }
+SourceRange range_of(const LogicalLine& line) {
+  return {line.position(0), {line.last_line, line.last_column}};
+}
 
 }  // namespace
 
@@ -454,7 +476,8 @@ std::vector<Heredoc> heredocs_of(const LogicalLine& line) {
   return find_heredocs(line.text);
 }
 
-std::variant<Stage, Instruction> parse_instruction(const LogicalLine& line, char escape, std::vector<Heredoc> heredocs) {
+std::variant<Stage, Instruction> parse_instruction(const LogicalLine& line, char escape,
+                                                   std::vector<Heredoc> heredocs) {
   Parts parts{split_instruction(line.text), {}, std::move(heredocs), escape, line.comments};
   parts.name = upper(parts.split.keyword);
   const std::string text(trim(line.text));

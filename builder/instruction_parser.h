@@ -2,12 +2,12 @@
 // instructions is dockerfile_parser's business.
 #pragma once
 
-#include "builder/dockerfile_lines.h"
-#include "builder/instructions.h"
-
 #include <string>
 #include <variant>
 #include <vector>
+
+#include "builder/dockerfile_lines.h"
+#include "builder/instructions.h"
 
 namespace ctr {
 

@@ -1,17 +1,19 @@
 #include "builder/instruction_words.h"
 
+#include <utility>
+
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "builder/word_expansion.h"
 
-#include <utility>
-
 namespace ctr {
 
 namespace {
 
-bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+bool is_blank(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 std::string_view trim_left(std::string_view text) {
   while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
@@ -73,7 +75,8 @@ SplitInstruction split_instruction(std::string_view text) {
     const std::string_view before = rest;
     const std::string word = take_flag_word(rest);
     if (word == "--") break;  // the end of the flags
-    result.flags.push_back(as_flag(word.starts_with("--") ? word : "--" + word, before.substr(0, before.size() - rest.size())));
+    result.flags.push_back(
+        as_flag(word.starts_with("--") ? word : "--" + word, before.substr(0, before.size() - rest.size())));
     rest = trim_left(rest);
   }
   result.rest = trim_blanks(rest);

@@ -1,9 +1,9 @@
 #include "builder/lint.h"
 
+#include <utility>
+
 #include "base/text.h"
 #include "builder/lint_rules.h"
-
-#include <utility>
 
 namespace ctr {
 
@@ -25,7 +25,8 @@ LintConfig parse_lint_config(std::string_view text) {
     if (trim(part).empty()) continue;
     const std::size_t equals = part.find('=');
     const std::string key(trim(std::string_view(part).substr(0, equals)));
-    const std::string value = equals == std::string::npos ? "" : std::string(trim(std::string_view(part).substr(equals + 1)));
+    const std::string value =
+        equals == std::string::npos ? "" : std::string(trim(std::string_view(part).substr(equals + 1)));
     if (key == "skip" && !value.empty()) {
       apply_names(value, config.skip, config.skip_all);
     } else if (key == "experimental" && !value.empty()) {
@@ -41,7 +42,8 @@ LintConfig parse_lint_config(std::string_view text) {
 }
 
 LintConfig lint_config_of(const Dockerfile& dockerfile, const std::optional<std::string>& build_argument) {
-  if (build_argument) return in_context("BUILDKIT_DOCKERFILE_CHECK", [&] { return parse_lint_config(*build_argument); });
+  if (build_argument)
+    return in_context("BUILDKIT_DOCKERFILE_CHECK", [&] { return parse_lint_config(*build_argument); });
   const std::optional<DirectiveValue>& directive = dockerfile.directives.check;
   if (!directive) return {};
   try {
@@ -51,7 +53,8 @@ LintConfig lint_config_of(const Dockerfile& dockerfile, const std::optional<std:
   }
 }
 
-std::vector<LintWarning> lint_dockerfile(const Dockerfile& dockerfile, const LintConfig& config, const LintInput& input) {
+std::vector<LintWarning> lint_dockerfile(const Dockerfile& dockerfile, const LintConfig& config,
+                                         const LintInput& input) {
   LintReport report(config);
   if (config.skip_all) return {};
   lint_text(dockerfile, report);

@@ -3,8 +3,6 @@
 // the ignore file are given them as values and skip what they don't know.
 #pragma once
 
-#include "builder/dockerfile_parser.h"
-
 #include <functional>
 #include <map>
 #include <optional>
@@ -12,6 +10,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "builder/dockerfile_parser.h"
 
 namespace ctr {
 
@@ -54,7 +54,8 @@ struct LintInput {
 };
 
 /// The warnings in the order of the file. `config` is the directive's, with BUILDKIT_DOCKERFILE_CHECK over it.
-std::vector<LintWarning> lint_dockerfile(const Dockerfile& dockerfile, const LintConfig& config, const LintInput& input);
+std::vector<LintWarning> lint_dockerfile(const Dockerfile& dockerfile, const LintConfig& config,
+                                         const LintInput& input);
 
 /// The directive's config, overridden by the build argument BUILDKIT_DOCKERFILE_CHECK if there is one.
 LintConfig lint_config_of(const Dockerfile& dockerfile, const std::optional<std::string>& build_argument);

@@ -41,7 +41,8 @@ constexpr RuleText kRules[] = {
     {LintRule::UndefinedArgInFrom, "UndefinedArgInFrom", "FROM command must use declared ARGs",
      "declare the variable with ARG before the first FROM"},
     {LintRule::WorkdirRelativePath, "WorkdirRelativePath",
-     "Relative workdir without an absolute workdir declared within the build can have unexpected results if the base image "
+     "Relative workdir without an absolute workdir declared within the build can have unexpected results if the base "
+     "image "
      "changes",
      "begin the path with /"},
     {LintRule::UndefinedVar, "UndefinedVar", "Variables should be defined before their use",

@@ -2,10 +2,10 @@
 // rule that the Dockerfile skips never gets into the report.
 #pragma once
 
-#include "builder/lint.h"
-
 #include <string>
 #include <vector>
+
+#include "builder/lint.h"
 
 namespace ctr {
 

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <utility>
+
 #include "base/text.h"
 #include "builder/go_match.h"
 #include "builder/ignore_patterns.h"
@@ -6,9 +9,6 @@
 #include "builder/word_expansion.h"
 #include "image/platform.h"
 #include "image/reference.h"
-
-#include <algorithm>
-#include <utility>
 
 namespace ctr {
 
@@ -87,14 +87,16 @@ class StageLinter {
   void check_names(const Stage& stage, const std::set<std::string>& unset);
   void check_default(const Stage& stage, const Variables& defaults);
   StageState start_of(std::size_t index);
-  void check_base_platform(const Stage& stage, const std::string& image, const std::string& wanted, const std::string& actual);
+  void check_base_platform(const Stage& stage, const std::string& image, const std::string& wanted,
+                           const std::string& actual);
 
   void walk(std::size_t index);
   void step(const Instruction& instruction, StageState& state);
   void check_unset(const Instruction& instruction, const std::set<std::string>& unset, const StageState& state);
   void apply(const Instruction& instruction, const Instruction& expanded, StageState& state);
   void declare(const ArgInstruction& arg, StageState& state);
-  void check_command(const CommandLine& command, const char* name, const Instruction& instruction, const StageState& state);
+  void check_command(const CommandLine& command, const char* name, const Instruction& instruction,
+                     const StageState& state);
   void check_ports(const ExposeInstruction& expose, const SourceRange& range);
   void check_sources(const std::vector<std::string>& sources, const char* verb, const SourceRange& range);
 
@@ -109,10 +111,17 @@ class StageLinter {
 
 // Where the caller does not know the platforms, any will do: lint looks at names and at whether they are empty.
 Variables StageLinter::platform_values() const {
-  Variables values = {{"BUILDPLATFORM", "linux/amd64"},  {"BUILDOS", "linux"},       {"BUILDARCH", "amd64"},
-                      {"BUILDVARIANT", ""},              {"BUILDOSVERSION", ""},     {"TARGETPLATFORM", "linux/amd64"},
-                      {"TARGETOS", "linux"},             {"TARGETARCH", "amd64"},    {"TARGETVARIANT", ""},
-                      {"TARGETOSVERSION", ""},           {"TARGETSTAGE", "default"}};
+  Variables values = {{"BUILDPLATFORM", "linux/amd64"},
+                      {"BUILDOS", "linux"},
+                      {"BUILDARCH", "amd64"},
+                      {"BUILDVARIANT", ""},
+                      {"BUILDOSVERSION", ""},
+                      {"TARGETPLATFORM", "linux/amd64"},
+                      {"TARGETOS", "linux"},
+                      {"TARGETARCH", "amd64"},
+                      {"TARGETVARIANT", ""},
+                      {"TARGETOSVERSION", ""},
+                      {"TARGETSTAGE", "default"}};
   for (const auto& [name, value] : input_.platform_arguments) values[name] = value;
   return values;
 }
@@ -187,23 +196,25 @@ void StageLinter::check_names(const Stage& stage, const std::set<std::string>& u
   }
   for (const std::string& name : unset) {
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    report_.add(LintRule::UndefinedArgInFrom, "FROM argument '" + name + "' is not declared" + suggestion(name, known, ""),
-                stage.range);
+    report_.add(LintRule::UndefinedArgInFrom,
+                "FROM argument '" + name + "' is not declared" + suggestion(name, known, ""), stage.range);
   }
 }
 
 void StageLinter::check_platform_flag(const Stage& stage, const ExpandedWord& platform) {
   if (platform.set_names == std::set<std::string>{"TARGETPLATFORM"} && platform.unset_names.empty() &&
       platform.text == globals_.at("TARGETPLATFORM")) {
-    report_.add(LintRule::RedundantTargetPlatform,
-                "Setting platform to predefined " + stage.platform + " in FROM is redundant as this is the default behavior",
-                stage.range);
+    report_.add(
+        LintRule::RedundantTargetPlatform,
+        "Setting platform to predefined " + stage.platform + " in FROM is redundant as this is the default behavior",
+        stage.range);
   }
   if (!platform.set_names.empty() || !platform.unset_names.empty()) return;
   try {
     const Platform parsed = normalised(parse_platform(platform.text));
     // A stage that is named after its platform means to be constant.
-    if (stage.name.find(parsed.os) != std::string::npos || stage.name.find(parsed.architecture) != std::string::npos) return;
+    if (stage.name.find(parsed.os) != std::string::npos || stage.name.find(parsed.architecture) != std::string::npos)
+      return;
   } catch (const Error&) {
     return;  // the build will refuse it
   }
@@ -240,8 +251,8 @@ void StageLinter::check_base_platform(const Stage& stage, const std::string& ima
     const Platform found = normalised(parse_platform(actual));
     if (expected.os == found.os && expected.architecture == found.architecture) return;
     report_.add(LintRule::InvalidBaseImagePlatform,
-                "Base image " + image + " was pulled with platform \"" + found.str() + "\", expected \"" + expected.str() +
-                    "\" for current build",
+                "Base image " + image + " was pulled with platform \"" + found.str() + "\", expected \"" +
+                    expected.str() + "\" for current build",
                 stage.range);
   } catch (const Error&) {
     return;  // no platform that anybody knows
@@ -269,12 +280,14 @@ StageState StageLinter::start_of(std::size_t index) {
 
 // ---- instructions ----
 
-void StageLinter::check_unset(const Instruction& instruction, const std::set<std::string>& unset, const StageState& state) {
+void StageLinter::check_unset(const Instruction& instruction, const std::set<std::string>& unset,
+                              const StageState& state) {
   if (!state.knows_environment) return;
   for (const std::string& name : unset) {
     if (state.arguments.count(name) > 0 || report_.is_full()) continue;
     report_.add(LintRule::UndefinedVar,
-                "Usage of undefined variable '$" + name + "'" + suggestion(name, state.names(), "$"), instruction.range);
+                "Usage of undefined variable '$" + name + "'" + suggestion(name, state.names(), "$"),
+                instruction.range);
   }
 }
 
@@ -295,10 +308,10 @@ void StageLinter::declare(const ArgInstruction& arg, StageState& state) {
 void StageLinter::check_command(const CommandLine& command, const char* name, const Instruction& instruction,
                                 const StageState& state) {
   if (!command.shell_form || state.has_shell) return;
-  report_.add(LintRule::JsonArgsRecommended,
-              std::string("JSON arguments recommended for ") + name +
-                  " to prevent unintended behavior related to OS signals",
-              instruction.range);
+  report_.add(
+      LintRule::JsonArgsRecommended,
+      std::string("JSON arguments recommended for ") + name + " to prevent unintended behavior related to OS signals",
+      instruction.range);
 }
 
 void StageLinter::check_ports(const ExposeInstruction& expose, const SourceRange& range) {
@@ -306,11 +319,13 @@ void StageLinter::check_ports(const ExposeInstruction& expose, const SourceRange
     const std::size_t slash = port.rfind('/');
     const std::string protocol = slash == std::string::npos ? "" : port.substr(slash + 1);
     if (protocol != lower(protocol)) {
-      report_.add(LintRule::ExposeProtoCasing, "Defined protocol '" + port + "' in EXPOSE instruction should be lowercase", range);
+      report_.add(LintRule::ExposeProtoCasing,
+                  "Defined protocol '" + port + "' in EXPOSE instruction should be lowercase", range);
     }
     if (port.find(':') != std::string::npos) {
       report_.add(LintRule::ExposeInvalidFormat,
-                  "EXPOSE instruction should not define an IP address or host-port mapping, found '" + port + "'", range);
+                  "EXPOSE instruction should not define an IP address or host-port mapping, found '" + port + "'",
+                  range);
     }
   }
 }
@@ -324,7 +339,8 @@ void StageLinter::check_sources(const std::vector<std::string>& sources, const c
     if (path.size() > 1 && path.front() == '/') path.erase(0, 1);
     if (!input_.ignore->is_ignored(path)) continue;
     report_.add(LintRule::CopyIgnoredFile,
-                std::string("Attempting to ") + verb + " file \"" + path + "\" that is excluded by .dockerignore", range);
+                std::string("Attempting to ") + verb + " file \"" + path + "\" that is excluded by .dockerignore",
+                range);
   }
 }
 
@@ -338,7 +354,8 @@ void StageLinter::apply(const Instruction& instruction, const Instruction& expan
   } else if (const auto* workdir = std::get_if<WorkdirInstruction>(&expanded.body)) {
     if (!state.has_workdir && !workdir->path.starts_with('/')) {
       report_.add(LintRule::WorkdirRelativePath,
-                  "Relative workdir \"" + workdir->path + "\" can have unexpected results if the base image changes", range);
+                  "Relative workdir \"" + workdir->path + "\" can have unexpected results if the base image changes",
+                  range);
     }
     state.has_workdir = true;
   } else if (const auto* cmd = std::get_if<CmdInstruction>(&expanded.body)) {

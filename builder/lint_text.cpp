@@ -1,7 +1,7 @@
+#include <algorithm>
+
 #include "base/text.h"
 #include "builder/lint_rules.h"
-
-#include <algorithm>
 
 namespace ctr {
 
@@ -17,12 +17,13 @@ Casing casing_of(const std::string& word) {
 void check_from_keywords(const Stage& stage, LintReport& report) {
   if (stage.name_as_written.empty()) return;
   if (casing_of(stage.name_as_written) != Casing::Lower && stage.name_as_written != stage.name) {
-    report.add(LintRule::StageNameCasing, "Stage name '" + stage.name_as_written + "' should be lowercase", stage.range);
+    report.add(LintRule::StageNameCasing, "Stage name '" + stage.name_as_written + "' should be lowercase",
+               stage.range);
   }
   const Casing from = casing_of(stage.keyword);
   if (from == Casing::Mixed || casing_of(stage.as_keyword) != from) {
-    report.add(LintRule::FromAsCasing, "'" + stage.as_keyword + "' and '" + stage.keyword + "' keywords' casing do not match",
-               stage.range);
+    report.add(LintRule::FromAsCasing,
+               "'" + stage.as_keyword + "' and '" + stage.keyword + "' keywords' casing do not match", stage.range);
   }
 }
 
@@ -46,7 +47,8 @@ std::vector<std::pair<std::string, SourceRange>> keywords_of(const Dockerfile& d
   std::vector<std::pair<std::string, SourceRange>> keywords;
   for (const Stage& stage : dockerfile.stages) {
     keywords.emplace_back(stage.keyword, stage.range);
-    for (const Instruction& instruction : stage.instructions) keywords.emplace_back(instruction.keyword, instruction.range);
+    for (const Instruction& instruction : stage.instructions)
+      keywords.emplace_back(instruction.keyword, instruction.range);
   }
   return keywords;
 }
@@ -54,7 +56,8 @@ std::vector<std::pair<std::string, SourceRange>> keywords_of(const Dockerfile& d
 void check_casing(const Dockerfile& dockerfile, LintReport& report) {
   const auto keywords = keywords_of(dockerfile);
   const auto count = [&](Casing wanted) {
-    return std::count_if(keywords.begin(), keywords.end(), [&](const auto& entry) { return casing_of(entry.first) == wanted; });
+    return std::count_if(keywords.begin(), keywords.end(),
+                         [&](const auto& entry) { return casing_of(entry.first) == wanted; });
   };
   const Casing majority = count(Casing::Lower) > count(Casing::Upper) ? Casing::Lower : Casing::Upper;
   for (const auto& [keyword, range] : keywords) {
@@ -67,14 +70,15 @@ void check_casing(const Dockerfile& dockerfile, LintReport& report) {
 }
 
 // The last of the comment lines right above is taken for a description of what follows.
-void check_description(const char* what, const std::vector<std::string>& names, const std::vector<std::string>& comments,
-                       const SourceRange& range, LintReport& report) {
+void check_description(const char* what, const std::vector<std::string>& names,
+                       const std::vector<std::string>& comments, const SourceRange& range, LintReport& report) {
   if (comments.empty() || names.empty() || names.front().empty()) return;
   const std::string first_word = comments.back().substr(0, comments.back().find(' '));
   if (std::find(names.begin(), names.end(), first_word) != names.end()) return;
   const std::string example = names.size() > 1 ? "<arg_key>" : names.front();
   report.add(LintRule::InvalidDefinitionDescription,
-             std::string("Comment for ") + what + " should follow the format: `# " + example + " <description>`", range);
+             std::string("Comment for ") + what + " should follow the format: `# " + example + " <description>`",
+             range);
 }
 
 bool is_secret_name(const std::string& name) {
@@ -91,15 +95,20 @@ bool is_secret_name(const std::string& name) {
 
 void check_secret(const char* instruction, const std::string& name, const SourceRange& range, LintReport& report) {
   if (!is_secret_name(name)) return;
-  report.add(LintRule::SecretsUsedInArgOrEnv,
-             std::string("Do not use ARG or ENV instructions for sensitive data (") + instruction + " \"" + name + "\")", range);
+  report.add(
+      LintRule::SecretsUsedInArgOrEnv,
+      std::string("Do not use ARG or ENV instructions for sensitive data (") + instruction + " \"" + name + "\")",
+      range);
 }
 
-void check_key_values(const char* name, const std::vector<KeyValue>& pairs, const SourceRange& range, LintReport& report) {
+void check_key_values(const char* name, const std::vector<KeyValue>& pairs, const SourceRange& range,
+                      LintReport& report) {
   for (const KeyValue& pair : pairs) {
     if (pair.has_equals) continue;
-    report.add(LintRule::LegacyKeyValueFormat,
-               std::string("\"") + name + " key=value\" should be used instead of legacy \"" + name + " key value\" format", range);
+    report.add(
+        LintRule::LegacyKeyValueFormat,
+        std::string("\"") + name + " key=value\" should be used instead of legacy \"" + name + " key value\" format",
+        range);
   }
 }
 

@@ -1,10 +1,10 @@
 #include "builder/predefined_arguments.h"
 
-#include "base/text.h"
-
 #include <algorithm>
 #include <iterator>
 #include <string>
+
+#include "base/text.h"
 
 namespace ctr {
 
@@ -15,9 +15,9 @@ bool is_proxy_argument(std::string_view name) noexcept {
 }
 
 bool is_platform_argument(std::string_view name) noexcept {
-  static constexpr std::string_view kNames[] = {
-      "BUILDPLATFORM",  "BUILDOS",  "BUILDOSVERSION",  "BUILDARCH",  "BUILDVARIANT",
-      "TARGETPLATFORM", "TARGETOS", "TARGETOSVERSION", "TARGETARCH", "TARGETVARIANT", "TARGETSTAGE"};
+  static constexpr std::string_view kNames[] = {"BUILDPLATFORM", "BUILDOS",        "BUILDOSVERSION", "BUILDARCH",
+                                                "BUILDVARIANT",  "TARGETPLATFORM", "TARGETOS",       "TARGETOSVERSION",
+                                                "TARGETARCH",    "TARGETVARIANT",  "TARGETSTAGE"};
   return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
 }
 

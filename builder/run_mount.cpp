@@ -1,11 +1,11 @@
+#include <algorithm>
+#include <iterator>
+
 #include "base/text.h"
 #include "builder/csv.h"
 #include "builder/go_match.h"
 #include "builder/instruction_flags.h"
 #include "builder/instructions.h"
-
-#include <algorithm>
-#include <iterator>
 
 namespace ctr {
 
@@ -13,21 +13,29 @@ namespace {
 
 using Expand = std::function<std::string(std::string_view)>;
 
-[[noreturn]] void fail(const std::string& sentence) { throw Error(ErrorKind::Invalid, sentence); }
+[[noreturn]] void fail(const std::string& sentence) {
+  throw Error(ErrorKind::Invalid, sentence);
+}
 
 std::string name_of(MountType type) {
   switch (type) {
-    case MountType::Bind: return "bind";
-    case MountType::Cache: return "cache";
-    case MountType::Tmpfs: return "tmpfs";
-    case MountType::Secret: return "secret";
-    case MountType::Ssh: return "ssh";
+    case MountType::Bind:
+      return "bind";
+    case MountType::Cache:
+      return "cache";
+    case MountType::Tmpfs:
+      return "tmpfs";
+    case MountType::Secret:
+      return "secret";
+    case MountType::Ssh:
+      return "ssh";
   }
   return {};
 }
 
 MountType type_of(const std::string& value) {
-  for (const MountType type : {MountType::Bind, MountType::Cache, MountType::Tmpfs, MountType::Secret, MountType::Ssh}) {
+  for (const MountType type :
+       {MountType::Bind, MountType::Cache, MountType::Tmpfs, MountType::Secret, MountType::Ssh}) {
     if (lower(value) == name_of(type)) return type;
   }
   fail("unsupported mount type \"" + value + "\"" + did_you_mean(value, {"bind", "cache", "tmpfs", "secret", "ssh"}));
@@ -71,7 +79,8 @@ void apply_word(Draft& draft, const CsvField& field) {
   } else if (field.key == "readwrite" || field.key == "rw") {
     draft.read_only = false;
   } else if (field.key == "required") {
-    if (draft.mount.type != MountType::Secret && draft.mount.type != MountType::Ssh) unexpected(field.key, draft.mount.type);
+    if (draft.mount.type != MountType::Secret && draft.mount.type != MountType::Ssh)
+      unexpected(field.key, draft.mount.type);
     draft.mount.required = true;
   } else {
     fail("invalid field '" + field.text + "' must be a key=value pair");
@@ -123,8 +132,8 @@ void apply_pair(Draft& draft, const CsvField& field, const std::string& value) {
     mount.id = value;
   } else {
     fail("unexpected key '" + key + "' in '" + field.text + "'" +
-         did_you_mean(key, {"type", "from", "source", "src", "target", "dst", "destination", "readonly", "ro", "readwrite",
-                            "rw", "required", "size", "id", "sharing", "mode", "uid", "gid", "env"}));
+         did_you_mean(key, {"type", "from", "source", "src", "target", "dst", "destination", "readonly", "ro",
+                            "readwrite", "rw", "required", "size", "id", "sharing", "mode", "uid", "gid", "env"}));
   }
 }
 

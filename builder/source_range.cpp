@@ -94,7 +94,8 @@ std::string show_source(const SourceText& source, const SourceRange& range) {
   return shown;
 }
 
-SourceError::SourceError(ErrorKind kind, const std::string& sentence, const SourceText& source, const SourceRange& range)
+SourceError::SourceError(ErrorKind kind, const std::string& sentence, const SourceText& source,
+                         const SourceRange& range)
     : Error(kind, printable(sentence) + "\n" + show_source(source, range)),
       sentence_(std::make_shared<const std::string>(printable(sentence))),
       excerpt_(std::make_shared<const std::string>(show_source(source, range))),
@@ -102,7 +103,8 @@ SourceError::SourceError(ErrorKind kind, const std::string& sentence, const Sour
 
 void throw_parse_error(const std::string& sentence, const SourceText& source, const SourceRange& range) {
   throw SourceError(ErrorKind::Invalid,
-                    "dockerfile parse error on line " + std::to_string(range.start.line) + ": " + sentence, source, range);
+                    "dockerfile parse error on line " + std::to_string(range.start.line) + ": " + sentence, source,
+                    range);
 }
 
 }  // namespace ctr

@@ -3,12 +3,12 @@
 // what() shows everything and nobody needs the file again. Knows nothing about instructions.
 #pragma once
 
-#include "base/error.h"
-
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+
+#include "base/error.h"
 
 namespace ctr {
 

@@ -9,7 +9,11 @@ namespace ctr {
 inline char32_t take_character(std::string_view& text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = byte(0);
-  const std::size_t length = lead < 0x80 ? 1 : lead >= 0xF0 && lead <= 0xF4 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC2 ? 2 : 0;
+  const std::size_t length = lead < 0x80                    ? 1
+                             : lead >= 0xF0 && lead <= 0xF4 ? 4
+                             : lead >= 0xE0                 ? 3
+                             : lead >= 0xC2                 ? 2
+                                                            : 0;
   bool valid = length > 0 && lead <= 0xF4 && length <= text.size();
   for (std::size_t i = 1; valid && i < length; ++i) valid = (byte(i) & 0xC0) == 0x80;
   char32_t character = length <= 1 ? lead : lead & (0x7Fu >> length);

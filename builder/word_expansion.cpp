@@ -1,10 +1,10 @@
 #include "builder/word_expansion.h"
 
-#include "base/error.h"
-#include "builder/word_pattern.h"
-
 #include <cctype>
 #include <utility>
+
+#include "base/error.h"
+#include "builder/word_pattern.h"
 
 namespace ctr {
 
@@ -15,15 +15,24 @@ constexpr int kMaxNesting = 100;
 // ${x//a/$y} inside ${z//…} multiplies; a word longer than this is an attack.
 constexpr std::size_t kMaxExpandedBytes = 16 << 20;
 
-[[noreturn]] void fail(const std::string& sentence) { throw Error(ErrorKind::Invalid, sentence); }
+[[noreturn]] void fail(const std::string& sentence) {
+  throw Error(ErrorKind::Invalid, sentence);
+}
 
-bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_blank(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 bool is_name_character(char c) {
   // Bytes above 0x7f are letters of some alphabet as far as a name is concerned.
-  return c == '_' || is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (static_cast<unsigned char>(c) & 0x80);
+  return c == '_' || is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         (static_cast<unsigned char>(c) & 0x80);
 }
-bool is_special_parameter(char c) { return std::string_view("@*#?-$!0").find(c) != std::string_view::npos; }
+bool is_special_parameter(char c) {
+  return std::string_view("@*#?-$!0").find(c) != std::string_view::npos;
+}
 
 enum class Splitting { None, AtBlanks };
 
@@ -265,9 +274,9 @@ std::string Expander::replaced(const std::string& name) {
   const std::string replacement = expand_part('}', EscapeHandling::Keep, "syntax error: missing '}'");
   const std::optional<std::string> value = look_up(name);
   if (!value && keeps_unset()) return "${" + name + (all ? "//" : "/") + pattern + "/" + replacement + "}";
-  return WordPattern::parse(pattern).replace(
-      value.value_or(""), replacement, all ? WordPattern::Occurrences::All : WordPattern::Occurrences::First,
-      kMaxExpandedBytes);
+  return WordPattern::parse(pattern).replace(value.value_or(""), replacement,
+                                             all ? WordPattern::Occurrences::All : WordPattern::Occurrences::First,
+                                             kMaxExpandedBytes);
 }
 
 // A name, a number ($12), or one of the shell's special parameters, which are never set here.

@@ -1,6 +1,7 @@
-// The variables and quotes of a word, as BuildKit's shell lexer reads them: $x ${x} ${x:-w} ${x-w} ${x:+w} ${x+w} ${x:?w}
-// ${x?w} ${x#p} ${x##p} ${x%p} ${x%%p} ${x/p/r} ${x//p/r}. It looks like a shell and is none: no commands, no arithmetic,
-// no substrings. Names that were looked up in vain are reported, for the lint rule UndefinedVar.
+// The variables and quotes of a word, as BuildKit's shell lexer reads them: $x ${x} ${x:-w} ${x-w} ${x:+w} ${x+w}
+// ${x:?w}
+// ${x?w} ${x#p} ${x##p} ${x%p} ${x%%p} ${x/p/r} ${x//p/r}. It looks like a shell and is none: no commands, no
+// arithmetic, no substrings. Names that were looked up in vain are reported, for the lint rule UndefinedVar.
 #pragma once
 
 #include <functional>
@@ -38,8 +39,8 @@ struct ExpandedWords {
   std::set<std::string> unset_names;
 };
 
-/// Throws Error(Invalid): "unexpected end of statement while looking for matching double-quote", "syntax error: missing '}'",
-/// "x: message" of ${x:?message}, "unsupported modifier (…) in substitution".
+/// Throws Error(Invalid): "unexpected end of statement while looking for matching double-quote", "syntax error: missing
+/// '}'", "x: message" of ${x:?message}, "unsupported modifier (…) in substitution".
 ExpandedWord expand_word(std::string_view word, const VariableLookup& lookup, const ExpandOptions& options = {});
 
 /// The same, and the result is split at blanks that are not quoted.

@@ -1,10 +1,10 @@
 #include "builder/word_pattern.h"
 
-#include "base/error.h"
-#include "builder/utf8.h"
-
 #include <algorithm>
 #include <optional>
+
+#include "base/error.h"
+#include "builder/utf8.h"
 
 namespace ctr {
 
@@ -44,8 +44,8 @@ WordPattern WordPattern::parse(std::string_view text) {
       static constexpr std::string_view kQuotable = "}/*?\\";
       const std::string_view quoted = i + 1 < all.size() ? all[i + 1] : std::string_view();
       if (quoted.size() != 1 || kQuotable.find(quoted) == std::string_view::npos) {
-        throw Error(ErrorKind::Invalid, "invalid pattern (" + std::string(text) + ") in substitution: invalid escape '\\" +
-                                            std::string(quoted) + "'");
+        throw Error(ErrorKind::Invalid, "invalid pattern (" + std::string(text) +
+                                            ") in substitution: invalid escape '\\" + std::string(quoted) + "'");
       }
       pattern.items_.push_back({Item::Kind::Character, std::string(quoted)});
       ++i;
@@ -86,7 +86,8 @@ std::optional<std::size_t> match_length(std::size_t item_count, ItemAt item_at, 
       if (!states[i]) continue;
       const auto& item = item_at(i);
       const bool stays = item.kind == Kind::AnyText && c != "\n";
-      const bool advances = (item.kind == Kind::AnyCharacter && c != "\n") || (item.kind == Kind::Character && item.character == c);
+      const bool advances =
+          (item.kind == Kind::AnyCharacter && c != "\n") || (item.kind == Kind::Character && item.character == c);
       states[i] = stays;
       if (advances) states[i + 1] = 1;
       alive = alive || stays || advances;

@@ -1,5 +1,6 @@
-// The patterns inside ${x#p}, ${x%p} and ${x/p/r}: `*` is any text, slashes included, `?` any character, a backslash quotes
-// either of them. No brackets. Matching is linear in the text for each state of the pattern, so no pattern is slow.
+// The patterns inside ${x#p}, ${x%p} and ${x/p/r}: `*` is any text, slashes included, `?` any character, a backslash
+// quotes either of them. No brackets. Matching is linear in the text for each state of the pattern, so no pattern is
+// slow.
 #pragma once
 
 #include <cstddef>

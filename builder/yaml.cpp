@@ -1,13 +1,12 @@
 #include "builder/yaml.h"
 
-#include "base/error.h"
-#include "base/text.h"
-
-#include <yaml.h>
-
 #include <map>
 #include <optional>
 #include <utility>
+#include <yaml.h>
+
+#include "base/error.h"
+#include "base/text.h"
 
 namespace ctr {
 
@@ -31,7 +30,9 @@ class Event {
   ::yaml_event_t event_{};
 };
 
-std::string text_of(const ::yaml_char_t* text) { return text == nullptr ? "" : reinterpret_cast<const char*>(text); }
+std::string text_of(const ::yaml_char_t* text) {
+  return text == nullptr ? "" : reinterpret_cast<const char*>(text);
+}
 
 // A plain scalar's value by YAML 1.2's core schema, which is what Compose's reader does too.
 Json plain_value(const std::string& text) {
@@ -79,7 +80,8 @@ class Reader {
 };
 
 void Reader::fail(const std::string& sentence, const ::yaml_mark_t& mark) const {
-  throw Error(ErrorKind::Invalid, what_ + ":" + std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1) + ": " + sentence);
+  throw Error(ErrorKind::Invalid,
+              what_ + ":" + std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1) + ": " + sentence);
 }
 
 void Reader::next(Event& event) {

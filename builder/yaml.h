@@ -2,10 +2,10 @@
 // merge keys (<<) applied. One document. libyaml reads the text; its header is seen by yaml.cpp alone.
 #pragma once
 
-#include "base/json.h"
-
 #include <string>
 #include <string_view>
+
+#include "base/json.h"
 
 namespace ctr {
 

@@ -1,11 +1,11 @@
 #include "builder/bake.h"
 
+#include <gtest/gtest.h>
+
 #include "base/error.h"
 #include "builder/build.h"
 #include "builder/compose_variables.h"
 #include "builder/yaml.h"
-
-#include <gtest/gtest.h>
 
 namespace ctr {
 namespace {
@@ -21,7 +21,9 @@ BakeOptions with_environment(const std::map<std::string, std::string>& environme
   return options;
 }
 
-BakePlan plan(const std::string& hcl, BakeOptions options = {}) { return plan_bake({{"docker-bake.hcl", hcl}}, options); }
+BakePlan plan(const std::string& hcl, BakeOptions options = {}) {
+  return plan_bake({{"docker-bake.hcl", hcl}}, options);
+}
 
 BakeOptions wanting(Strings targets, Strings sets = {}) {
   BakeOptions options;
@@ -175,8 +177,11 @@ TEST(Bake, BecomesABuildRequest) {
 }
 
 TEST(Bake, TakesOverrides) {
-  const Strings sets = {"app.tags=a:1", "app.tags=a:2",      "*.platform=linux/arm64", "app.args.GO=9",  "lint.no-cache=true",
-                        "app.args.X=",  "app.cache-from+=r/c", "*.push=true",          "l*.context=./l", "app.contexts.base=docker-image://x"};
+  const Strings sets = {"app.tags=a:1",           "app.tags=a:2",
+                        "*.platform=linux/arm64", "app.args.GO=9",
+                        "lint.no-cache=true",     "app.args.X=",
+                        "app.cache-from+=r/c",    "*.push=true",
+                        "l*.context=./l",         "app.contexts.base=docker-image://x"};
   const BakePlan all = plan(kFile, wanting({}, sets));
   const BakeTarget& app = target_of(all, "app");
   EXPECT_EQ(app.tags, (Strings{"a:1", "a:2"}));
@@ -211,12 +216,18 @@ target "base" { context = "b" }
 }
 
 TEST(Bake, RefusesCyclesAndUnknownNames) {
-  EXPECT_NE(error_of("target \"a\" { contexts = { x = \"target:a\" } }", wanting({"a"})).find("cannot link to itself"), std::string::npos);
-  EXPECT_NE(error_of("target \"a\" { contexts = { x = \"target:b\" } }\ntarget \"b\" { contexts = { y = \"target:a\" } }", wanting({"a"}))
-                .find("infinite loop from b to a"),
+  EXPECT_NE(error_of("target \"a\" { contexts = { x = \"target:a\" } }", wanting({"a"})).find("cannot link to itself"),
             std::string::npos);
-  EXPECT_NE(error_of("target \"a\" { inherits = [\"a\"] }", wanting({"a"})).find("inherits from itself"), std::string::npos);
-  EXPECT_NE(error_of("a = b\nb = a\ntarget \"t\" { context = a }", wanting({"t"})).find("variable cycle not allowed for a"), std::string::npos);
+  EXPECT_NE(
+      error_of("target \"a\" { contexts = { x = \"target:b\" } }\ntarget \"b\" { contexts = { y = \"target:a\" } }",
+               wanting({"a"}))
+          .find("infinite loop from b to a"),
+      std::string::npos);
+  EXPECT_NE(error_of("target \"a\" { inherits = [\"a\"] }", wanting({"a"})).find("inherits from itself"),
+            std::string::npos);
+  EXPECT_NE(
+      error_of("a = b\nb = a\ntarget \"t\" { context = a }", wanting({"t"})).find("variable cycle not allowed for a"),
+      std::string::npos);
   EXPECT_EQ(error_of("target \"apple\" {}", wanting({"aple"})), "failed to find target aple (did you mean apple?)");
   EXPECT_NE(error_of("target \"a\" {}", wanting({"x*"})).find("could not find any target matching"), std::string::npos);
   EXPECT_NE(error_of("target \"a\" {}").find("failed to find target default"), std::string::npos);
@@ -224,12 +235,20 @@ TEST(Bake, RefusesCyclesAndUnknownNames) {
 }
 
 TEST(Bake, PointsAtMistakes) {
-  EXPECT_NE(error_of("target \"a\" {\n  tgas = []\n}", wanting({"a"})).find("unsupported argument \"tgas\" (did you mean tags?)"), std::string::npos);
-  EXPECT_NE(error_of("target \"a\" { tags = \"x\" }", wanting({"a"})).find("target a: tags: must be a list of strings"), std::string::npos);
-  EXPECT_NE(error_of("targte \"a\" {}").find("unsupported block type \"targte\" (did you mean target?)"), std::string::npos);
+  EXPECT_NE(error_of("target \"a\" {\n  tgas = []\n}", wanting({"a"}))
+                .find("unsupported argument \"tgas\" (did you mean tags?)"),
+            std::string::npos);
+  EXPECT_NE(error_of("target \"a\" { tags = \"x\" }", wanting({"a"})).find("target a: tags: must be a list of strings"),
+            std::string::npos);
+  EXPECT_NE(error_of("targte \"a\" {}").find("unsupported block type \"targte\" (did you mean target?)"),
+            std::string::npos);
   EXPECT_NE(error_of("target \"a b\" {}").find("invalid name"), std::string::npos);
-  EXPECT_NE(error_of("target \"a\" { context = TGA }\nvariable \"TAG\" {}", wanting({"a"})).find("undefined variable \"TGA\" (did you mean TAG?)"), std::string::npos);
-  EXPECT_NE(error_of("target \"a\" {\n  name = \"x\"\n  matrix = { v = upper(\"a\") }\n}", wanting({"a"})).find("matrix"), std::string::npos);
+  EXPECT_NE(error_of("target \"a\" { context = TGA }\nvariable \"TAG\" {}", wanting({"a"}))
+                .find("undefined variable \"TGA\" (did you mean TAG?)"),
+            std::string::npos);
+  EXPECT_NE(
+      error_of("target \"a\" {\n  name = \"x\"\n  matrix = { v = upper(\"a\") }\n}", wanting({"a"})).find("matrix"),
+      std::string::npos);
 }
 
 TEST(Bake, ChecksAndConvertsVariables) {
@@ -322,7 +341,8 @@ TEST(Bake, ReadsComposeFiles) {
   EXPECT_EQ(all.targets[0].name, "db");
   const BakeTarget& web = target_of(all, "web_app");
   EXPECT_EQ(web.tags, (Strings{"extra:1"}));
-  EXPECT_EQ(web.args, (std::map<std::string, std::string>{{"FROM_SERVICE", "yes"}, {"PLAIN", "5"}, {"VERSION", "1.0"}}));
+  EXPECT_EQ(web.args,
+            (std::map<std::string, std::string>{{"FROM_SERVICE", "yes"}, {"PLAIN", "5"}, {"VERSION", "1.0"}}));
   EXPECT_EQ(web.target, "prod");
   EXPECT_EQ(web.contexts.at("db"), "target:db");
   EXPECT_EQ(web.platforms, (Strings{"linux/amd64", "linux/arm64"}));
@@ -336,8 +356,8 @@ TEST(Bake, ReadsComposeFiles) {
 }
 
 TEST(Bake, LetsHclGoOverCompose) {
-  const BakePlan all = plan_bake({{"compose.yaml", kCompose}, {"docker-bake.hcl", "target \"db\" { tags = [\"db:1\"] }"}},
-                                 wanting({"db"}));
+  const BakePlan all = plan_bake(
+      {{"compose.yaml", kCompose}, {"docker-bake.hcl", "target \"db\" { tags = [\"db:1\"] }"}}, wanting({"db"}));
   EXPECT_EQ(target_of(all, "db").tags, Strings{"db:1"});
   EXPECT_EQ(target_of(all, "db").context, "./db");
 }
@@ -355,8 +375,12 @@ TEST(ComposeVariables, ExpandsAsComposeDoes) {
 }
 
 TEST(Yaml, ReadsTheCoreSchema) {
-  const Json json = parse_yaml("a: 1\nb: [x, 'y', \"z\\n\"]\nc: {d: 1.5, e: true, f: ~, g: 0x10, h: yes, i: !!str 5}\nj: |\n  two\n  lines\n", "f");
-  EXPECT_EQ(json.dump(), R"({"a":1,"b":["x","y","z\n"],"c":{"d":1.5,"e":true,"f":null,"g":16,"h":"yes","i":"5"},"j":"two\nlines\n"})");
+  const Json json = parse_yaml(
+      "a: 1\nb: [x, 'y', \"z\\n\"]\nc: {d: 1.5, e: true, f: ~, g: 0x10, h: yes, i: !!str 5}\nj: |\n  two\n  lines\n",
+      "f");
+  EXPECT_EQ(
+      json.dump(),
+      R"({"a":1,"b":["x","y","z\n"],"c":{"d":1.5,"e":true,"f":null,"g":16,"h":"yes","i":"5"},"j":"two\nlines\n"})");
   EXPECT_EQ(parse_yaml("a: &x {k: 1}\nb: {<<: *x, m: 2}\nc: {<<: *x, k: 3}\n", "f").at("c").at("k").as_int(), 3);
 }
 
@@ -367,7 +391,8 @@ TEST(Yaml, RefusesBadInput) {
   std::string laughs = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n";
   for (int i = 1; i < 12; ++i) {
     const std::string n = std::to_string(i), p = std::to_string(i - 1);
-    laughs += "a" + n + ": &a" + n + " [*a" + p + ",*a" + p + ",*a" + p + ",*a" + p + ",*a" + p + ",*a" + p + ",*a" + p + ",*a" + p + "]\n";
+    laughs += "a" + n + ": &a" + n + " [*a" + p + ",*a" + p + ",*a" + p + ",*a" + p + ",*a" + p + ",*a" + p + ",*a" +
+              p + ",*a" + p + "]\n";
   }
   EXPECT_THROW(parse_yaml(laughs, "f"), Error);
   EXPECT_THROW(parse_yaml(std::string(10'000, '['), "f"), Error);
@@ -388,7 +413,8 @@ TEST(Bake, SurvivesHostileVariables) {
   std::string diamond = "target \"t0\" { tags = [\"a\"] }\n";
   for (int i = 0; i < 60; ++i) {
     const std::string below = "t" + std::to_string(i);
-    diamond += "target \"t" + std::to_string(i + 1) + "\" {\n  inherits = [\"" + below + "\", \"" + below + "\"]\n  ulimits = [\"a" + below + "=1\"]\n}\n";
+    diamond += "target \"t" + std::to_string(i + 1) + "\" {\n  inherits = [\"" + below + "\", \"" + below +
+               "\"]\n  ulimits = [\"a" + below + "=1\"]\n}\n";
   }
   EXPECT_EQ(target_of(plan(diamond, wanting({"t60"})), "t60").ulimits.size(), 60u);
 }

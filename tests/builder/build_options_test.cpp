@@ -1,11 +1,10 @@
 #include "builder/build_options.h"
 
-#include "base/error.h"
-#include "builder/csv.h"
-
+#include <cstdlib>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
+#include "base/error.h"
+#include "builder/csv.h"
 
 namespace ctr {
 namespace {
@@ -31,7 +30,8 @@ TEST(SecretSpec, ChoosesFileOrVariable) {
   const SecretSpec typed = parse_secret_spec("type=env,id=a,src=B");
   EXPECT_EQ(typed.type, SecretSpec::Type::Environment);
   EXPECT_EQ(typed.source, "B");
-  for (const char* bad : {"src=a", "id", "id=a,type=x", "id=a,scr=b"}) EXPECT_THROW(parse_secret_spec(bad), Error) << bad;
+  for (const char* bad : {"src=a", "id", "id=a,type=x", "id=a,scr=b"})
+    EXPECT_THROW(parse_secret_spec(bad), Error) << bad;
 }
 
 TEST(SshSpec, SplitsKeys) {
@@ -44,7 +44,8 @@ TEST(SshSpec, SplitsKeys) {
 TEST(OutputSpec, KnowsShorthandsAndTypes) {
   EXPECT_EQ(parse_output_spec("-").type, OutputSpec::Type::Tar);
   EXPECT_EQ(parse_output_spec("out=1").destination, "out=1");
-  const OutputSpec image = parse_output_spec("type=image,\"name=a:1,b:2\",push=true,compression=zstd,annotation-index.k=V");
+  const OutputSpec image =
+      parse_output_spec("type=image,\"name=a:1,b:2\",push=true,compression=zstd,annotation-index.k=V");
   EXPECT_EQ(image.names, (Strings{"a:1", "b:2"}));
   EXPECT_TRUE(image.push);
   EXPECT_EQ(image.attributes.at("annotation-index.k"), "V");
@@ -81,7 +82,8 @@ TEST(SourceDateEpoch, IsANumberOrTheContext) {
   EXPECT_EQ(parse_source_date_epoch("1700000000")->time.count(), 1700000000);
   EXPECT_TRUE(parse_source_date_epoch("git")->from_context);
   EXPECT_TRUE(parse_source_date_epoch("context")->from_context);
-  for (const char* bad : {"x", "-1", "1.5", "999999999999999"}) EXPECT_THROW(parse_source_date_epoch(bad), Error) << bad;
+  for (const char* bad : {"x", "-1", "1.5", "999999999999999"})
+    EXPECT_THROW(parse_source_date_epoch(bad), Error) << bad;
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 #include "builder/context_spec.h"
 
-#include "base/error.h"
-
 #include <gtest/gtest.h>
+
+#include "base/error.h"
 
 namespace ctr {
 namespace {
@@ -27,8 +27,8 @@ TEST(ContextSpec, ReadsGitUrls) {
 }
 
 TEST(ContextSpec, ReadsGitQueries) {
-  const auto git = std::get<GitSource>(
-      parse_context("https://h/x.git?branch=main&subdir=a%2Fb&keep-git-dir=1&submodules=false&mtime=commit&commit=abcdef1"));
+  const auto git = std::get<GitSource>(parse_context(
+      "https://h/x.git?branch=main&subdir=a%2Fb&keep-git-dir=1&submodules=false&mtime=commit&commit=abcdef1"));
   EXPECT_EQ(git.reference, "refs/heads/main");
   EXPECT_EQ(git.subdirectory, "a/b");
   EXPECT_EQ(git.checksum, "abcdef1");
@@ -37,16 +37,17 @@ TEST(ContextSpec, ReadsGitQueries) {
   EXPECT_TRUE(git.commit_times);
   EXPECT_EQ(std::get<GitSource>(parse_context("https://h/x.git?tag=v1")).reference, "refs/tags/v1");
   EXPECT_EQ(std::get<GitSource>(parse_context("https://h/x.git?commit=abcdef1")).reference, "abcdef1");
-  for (const char* bad : {"https://h/x.git?brnach=a", "https://h/x.git?branch=a#b", "https://h/x.git?tag=a&branch=b",
-                          "https://h/x.git?mtime=x", "https://h/x.git?commit=xyz", "https://h/x.git?submodules=perhaps"}) {
+  for (const char* bad :
+       {"https://h/x.git?brnach=a", "https://h/x.git?branch=a#b", "https://h/x.git?tag=a&branch=b",
+        "https://h/x.git?mtime=x", "https://h/x.git?commit=xyz", "https://h/x.git?submodules=perhaps"}) {
     EXPECT_THROW(parse_context(bad), Error) << bad;
   }
 }
 
 TEST(ContextSpec, RefusesWhatGitWouldTakeForAnOption) {
-  for (const char* bad : {"https://h/x.git#--upload-pack=touch /tmp/x", "ssh://-oProxyCommand=x/y", "git@-oProxyCommand:y",
-                          "git@host:-y", "ext::sh -c x", "fd::3", "file:///etc", "https://h/x.git#a:../../etc",
-                          "-u@host:x", "ssh://-x@host/y", "git@h:a\nb"}) {
+  for (const char* bad : {"https://h/x.git#--upload-pack=touch /tmp/x", "ssh://-oProxyCommand=x/y",
+                          "git@-oProxyCommand:y", "git@host:-y", "ext::sh -c x", "fd::3", "file:///etc",
+                          "https://h/x.git#a:../../etc", "-u@host:x", "ssh://-x@host/y", "git@h:a\nb"}) {
     EXPECT_THROW(parse_context(bad), Error) << bad;
   }
 }

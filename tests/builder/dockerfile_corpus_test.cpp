@@ -1,18 +1,17 @@
-// The corpus under testdata/dockerfiles: each case is a Dockerfile and what the parser makes of it, instructions.json or
-// error.txt, and in checks.txt what the build checks say. CTR_UPDATE_GOLDEN=1 rewrites the files: read the difference
-// before you commit it.
+// The corpus under testdata/dockerfiles: each case is a Dockerfile and what the parser makes of it, instructions.json
+// or error.txt, and in checks.txt what the build checks say. CTR_UPDATE_GOLDEN=1 rewrites the files: read the
+// difference before you commit it.
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <sstream>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "builder/dockerfile_parser.h"
 #include "builder/lint.h"
 #include "tests/support/builder_instruction_json.h"
-
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <cstdlib>
-#include <fstream>
-#include <sstream>
 
 namespace ctr {
 namespace {
@@ -66,11 +65,14 @@ TEST_P(DockerfileCorpus, ParsesToItsGoldenFile) {
 
 INSTANTIATE_TEST_SUITE_P(All, DockerfileCorpus, ::testing::ValuesIn(cases()), [](const auto& parameter) {
   std::string name = parameter.param.filename().string();
-  std::replace_if(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+  std::replace_if(
+      name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
   return name;
 });
 
-TEST(DockerfileCorpusFolder, IsFound) { EXPECT_GE(cases().size(), 40u); }
+TEST(DockerfileCorpusFolder, IsFound) {
+  EXPECT_GE(cases().size(), 40u);
+}
 
 }  // namespace
 }  // namespace ctr

@@ -1,10 +1,9 @@
 #include "builder/dockerfile_parser.h"
 
-#include "base/error.h"
-
+#include <chrono>
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include "base/error.h"
 
 namespace ctr {
 namespace {
@@ -62,7 +61,8 @@ TEST(DockerfileParser, EndsTheDirectivesAtTheFirstOtherLine) {
   const Dockerfile all = parse_dockerfile("D", "\xEF\xBB\xBF# syntax = docker/dockerfile:1\n#check=skip=all\nFROM a");
   EXPECT_EQ(all.directives.syntax.value().value, "docker/dockerfile:1");
   EXPECT_EQ(all.directives.check.value().value, "skip=all");
-  EXPECT_NE(error_of("# check=a\n# check=b\nFROM a\n").find("only one check parser directive can be used"), std::string::npos);
+  EXPECT_NE(error_of("# check=a\n# check=b\nFROM a\n").find("only one check parser directive can be used"),
+            std::string::npos);
 }
 
 TEST(DockerfileParser, SeparatesGlobalArgumentsFromStages) {
@@ -145,7 +145,8 @@ TEST(DockerfileParser, ReadsEveryFlag) {
   EXPECT_TRUE(copy.files.link);
   EXPECT_FALSE(copy.parents);
   EXPECT_EQ(copy.files.exclude.size(), 2u);
-  const auto add = only<AddInstruction>("ADD --keep-git-dir --checksum=sha256:a --unpack=false --link=true https://x /y");
+  const auto add =
+      only<AddInstruction>("ADD --keep-git-dir --checksum=sha256:a --unpack=false --link=true https://x /y");
   EXPECT_EQ(add.keep_git_dir, true);
   EXPECT_EQ(add.unpack, false);
   const auto run = only<RunInstruction>(
@@ -182,8 +183,9 @@ TEST(DockerfileParser, KnowsRangesWithHeredocs) {
 }
 
 TEST(DockerfileParser, RefusesOnlyForeignFrontends) {
-  for (const char* good : {"docker/dockerfile", "docker/dockerfile:1.7-labs", "docker.io/docker/dockerfile:1@sha256:abc",
-                           "docker/dockerfile-upstream:master", "dockerfile.v0"}) {
+  for (const char* good :
+       {"docker/dockerfile", "docker/dockerfile:1.7-labs", "docker.io/docker/dockerfile:1@sha256:abc",
+        "docker/dockerfile-upstream:master", "dockerfile.v0"}) {
     EXPECT_NO_THROW(check_syntax_reference(good)) << good;
   }
   EXPECT_THROW(check_syntax_reference("crazymax/dockerfile:1"), Error);
@@ -200,7 +202,8 @@ TEST(DockerfileParser, RefusesHostileInputQuickly) {
   for (int i = 0; i < 30; ++i) long_words += "COPY " + std::string(900'000, 'a') + " b\n";
   EXPECT_NE(error_of(long_words).find("bytes in all"), std::string::npos);
   EXPECT_NE(error_of("FROM a\nRUN \xff\n").find("Dockerfile:2:5:"), std::string::npos);
-  EXPECT_NE(error_of("FROM a\n# \xff is fine in a comment\nRUN <<E\nx\n").find("unterminated heredoc"), std::string::npos);
+  EXPECT_NE(error_of("FROM a\n# \xff is fine in a comment\nRUN <<E\nx\n").find("unterminated heredoc"),
+            std::string::npos);
   EXPECT_NE(error_of(std::string("FROM a\nRUN a\0b\n", 14)).find("NUL"), std::string::npos);
   EXPECT_NE(error_of(std::string(40 << 20, '#')).find("is larger than"), std::string::npos);
 }
@@ -214,10 +217,13 @@ TEST(DockerfileParser, NeverShowsMegabytesOrControlCharacters) {
 TEST(DockerfileParser, ExpandsWhatBuildKitExpands) {
   const SourceText source{"D", ""};
   const Expansions expansions{[](std::string_view word) { return "<" + std::string(word) + ">"; },
-                              [](std::string_view word) { return std::vector<std::string>{std::string(word), "more"}; },
+                              [](std::string_view word) {
+                                return std::vector<std::string>{std::string(word), "more"};
+                              },
                               [](std::string_view text) { return "raw:" + std::string(text); }};
   Dockerfile dockerfile = parse_dockerfile(
-      "D", "FROM a\nCOPY --chown=u --chmod=1 a <<-E /b\n\tx\nE\nEXPOSE 80\nRUN --mount=type=cache,target=/c y\nCMD z\n");
+      "D",
+      "FROM a\nCOPY --chown=u --chmod=1 a <<-E /b\n\tx\nE\nEXPOSE 80\nRUN --mount=type=cache,target=/c y\nCMD z\n");
   std::vector<Instruction>& all = dockerfile.stages[0].instructions;
   EXPECT_THROW(expand_instruction(all[2], expansions, source), SourceError);  // <cache> is no mount type
   for (const int i : {0, 1, 3}) expand_instruction(all[static_cast<std::size_t>(i)], expansions, source);

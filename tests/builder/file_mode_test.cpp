@@ -1,8 +1,8 @@
 #include "builder/file_mode.h"
 
-#include "base/error.h"
-
 #include <gtest/gtest.h>
+
+#include "base/error.h"
 
 namespace ctr {
 namespace {

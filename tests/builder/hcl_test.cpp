@@ -1,8 +1,8 @@
 #include "builder/hcl.h"
 
-#include "base/error.h"
-
 #include <gtest/gtest.h>
+
+#include "base/error.h"
 
 namespace ctr {
 namespace {
@@ -20,7 +20,9 @@ std::string error_of(const std::string& text) {
   try {
     const HclFile file = parse_hcl("x.hcl", text);
     for (const HclAttribute& attribute : file.body.attributes) {
-      evaluate(attribute.value, [](const std::string& name) -> Json { throw Error(ErrorKind::NotFound, "no " + name); }, *file.source);
+      evaluate(
+          attribute.value, [](const std::string& name) -> Json { throw Error(ErrorKind::NotFound, "no " + name); },
+          *file.source);
     }
   } catch (const Error& error) {
     return error.what();
@@ -29,8 +31,10 @@ std::string error_of(const std::string& text) {
 }
 
 TEST(Hcl, ReadsAttributesAndBlocks) {
-  const HclFile file = parse_hcl("x.hcl", "# comment\na = 1 // more\n/* and\nmore */ target \"app\" {\n  tags = [\n    \"x\",\n    \"y\",\n  ]\n}\n"
-                                          "one { b = 2 }\nempty {}\ntwo labels \"here\" {\n}\n");
+  const HclFile file = parse_hcl(
+      "x.hcl",
+      "# comment\na = 1 // more\n/* and\nmore */ target \"app\" {\n  tags = [\n    \"x\",\n    \"y\",\n  ]\n}\n"
+      "one { b = 2 }\nempty {}\ntwo labels \"here\" {\n}\n");
   ASSERT_EQ(file.body.blocks.size(), 4u);
   EXPECT_EQ(file.body.blocks[0].labels, std::vector<std::string>{"app"});
   EXPECT_EQ(file.body.blocks[3].labels, (std::vector<std::string>{"labels", "here"}));
@@ -53,20 +57,26 @@ TEST(Hcl, EvaluatesLiteralsAndOperators) {
 }
 
 TEST(Hcl, EvaluatesTemplates) {
-  const Json variables = Json::object({{"TAG", "v1"}, {"n", 3}, {"list", Json(std::vector<std::string>{"a", "b"})},
-                                       {"map", Json::object({{"k", "w"}})}, {"t", true}});
+  const Json variables = Json::object({{"TAG", "v1"},
+                                       {"n", 3},
+                                       {"list", Json(std::vector<std::string>{"a", "b"})},
+                                       {"map", Json::object({{"k", "w"}})},
+                                       {"t", true}});
   EXPECT_EQ(value_of("\"app:${TAG}-${n}\"", variables).as_string(), "app:v1-3");
   EXPECT_EQ(value_of("\"${list}\"", variables).size(), 2u);
   EXPECT_EQ(value_of("\"${list[1]}/${map.k}/${map[\"k\"]}\"", variables).as_string(), "b/w/w");
   EXPECT_EQ(value_of("\"${t ? \"x-${TAG}\" : \"}\"}\"", variables).as_string(), "x-v1");
-  EXPECT_EQ(value_of("\"$${TAG} %%{x} $ % \\n \\\" \\u00e9 \\U0001F600\"", variables).as_string(), "${TAG} %{x} $ % \n \" é 😀");
+  EXPECT_EQ(value_of("\"$${TAG} %%{x} $ % \\n \\\" \\u00e9 \\U0001F600\"", variables).as_string(),
+            "${TAG} %{x} $ % \n \" é 😀");
   EXPECT_EQ(value_of("\"a ${~ TAG ~} b\"", variables).as_string(), "av1b");
   EXPECT_EQ(value_of("<<EOT\n  one ${TAG}\n\ttwo\\n\nEOT", variables).as_string(), "  one v1\n\ttwo\\n\n");
-  EXPECT_EQ(value_of("<<-EOT\n    FROM x\n      RUN y\n    ${TAG}\n  EOT", variables).as_string(), "FROM x\n  RUN y\nv1\n");
+  EXPECT_EQ(value_of("<<-EOT\n    FROM x\n      RUN y\n    ${TAG}\n  EOT", variables).as_string(),
+            "FROM x\n  RUN y\nv1\n");
 }
 
 TEST(Hcl, PointsAtWhatIsWrong) {
-  EXPECT_EQ(error_of("a = 1\nb = [1, 2\nc = 3\n"), "expected ] or , in the list, not \"c\"\nx.hcl:3:1:\n  3 | c = 3\n    | ^");
+  EXPECT_EQ(error_of("a = 1\nb = [1, 2\nc = 3\n"),
+            "expected ] or , in the list, not \"c\"\nx.hcl:3:1:\n  3 | c = 3\n    | ^");
   EXPECT_NE(error_of("a = \"x\n").find("unterminated string"), std::string::npos);
   EXPECT_NE(error_of("a = \"${x\"\n").find("unterminated"), std::string::npos);
   EXPECT_NE(error_of("a = <<X\nb\n").find("unterminated heredoc"), std::string::npos);
@@ -89,7 +99,8 @@ TEST(Hcl, RefusesLaterFeaturesByName) {
 }
 
 TEST(Hcl, ReadsTheJsonForm) {
-  const HclFile file = parse_hcl_json("x.json", R"({"v": "${n}-x", "target": {"a": {"tags": ["${n}"]}, "b": {}}, "//": "comment"})", {"target"});
+  const HclFile file = parse_hcl_json(
+      "x.json", R"({"v": "${n}-x", "target": {"a": {"tags": ["${n}"]}, "b": {}}, "//": "comment"})", {"target"});
   ASSERT_EQ(file.body.blocks.size(), 2u);
   EXPECT_EQ(file.body.blocks[1].labels.at(0), "b");
   const HclVariables lookup = [](const std::string&) { return Json(5); };

@@ -1,18 +1,21 @@
 #include "builder/ignore_patterns.h"
 
-#include "base/error.h"
-
 #include <gtest/gtest.h>
+
+#include "base/error.h"
 
 namespace ctr {
 namespace {
 
 using Strings = std::vector<std::string>;
 
-bool ignored(const Strings& patterns, std::string_view path) { return IgnorePatterns(patterns).is_ignored(path); }
+bool ignored(const Strings& patterns, std::string_view path) {
+  return IgnorePatterns(patterns).is_ignored(path);
+}
 
 TEST(IgnorePatterns, ReadsAFileAsMobyDoes) {
-  const std::string text = "\xEF\xBB\xBF/test1\r\n\n#comment\n  #not a comment\n/test2/\n  ! /keep/me \n../up\n!\n/\n./a/./b/../c\n";
+  const std::string text =
+      "\xEF\xBB\xBF/test1\r\n\n#comment\n  #not a comment\n/test2/\n  ! /keep/me \n../up\n!\n/\n./a/./b/../c\n";
   EXPECT_EQ(parse_ignore_file(text),
             (Strings{"test1", "#not a comment", "test2", "!keep/me", "../up", "!", "/", "a/c"}));
 }
@@ -71,7 +74,8 @@ TEST(IgnorePatterns, RefusesMalformedPatterns) {
 }
 
 TEST(IgnorePatterns, DecidesTheSameWithAParentsDecision) {
-  const Strings sets[] = {{"a", "!a/b", "a/b/c"}, {"**/x", "!y/**", "*.o"}, {"*", "!a", "a/b", "!a/b/c/*"}, {"a/**", "!**/c"}};
+  const Strings sets[] = {
+      {"a", "!a/b", "a/b/c"}, {"**/x", "!y/**", "*.o"}, {"*", "!a", "a/b", "!a/b/c/*"}, {"a/**", "!**/c"}};
   const Strings paths = {"a", "a/b", "a/b/c", "a/b/c/d", "x", "x/y", "y", "y/x", "y/x/z", "q.o", "a/q.o", "a/x/c"};
   for (const Strings& patterns : sets) {
     const IgnorePatterns matcher(patterns);

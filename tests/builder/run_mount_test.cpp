@@ -1,8 +1,7 @@
-#include "builder/instructions.h"
+#include <gtest/gtest.h>
 
 #include "base/error.h"
-
-#include <gtest/gtest.h>
+#include "builder/instructions.h"
 
 namespace ctr {
 namespace {

@@ -1,10 +1,9 @@
 #include "builder/word_expansion.h"
 
-#include "base/error.h"
-
 #include <gtest/gtest.h>
-
 #include <map>
+
+#include "base/error.h"
 
 namespace ctr {
 namespace {

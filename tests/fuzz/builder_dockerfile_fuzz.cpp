@@ -1,11 +1,11 @@
 // Any bytes as a Dockerfile: parsing and all checks either work or throw an Error, and what parses can be expanded.
+#include <cstddef>
+#include <cstdint>
+
 #include "base/error.h"
 #include "builder/dockerfile_parser.h"
 #include "builder/lint.h"
 #include "builder/word_expansion.h"
-
-#include <cstddef>
-#include <cstdint>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace ctr;
@@ -13,7 +13,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Dockerfile dockerfile = parse_dockerfile("Dockerfile", std::string(reinterpret_cast<const char*>(data), size));
     lint_dockerfile(dockerfile, parse_lint_config("experimental=all"), {});
     const auto expand = [](std::string_view word) { return expand_word(word, nullptr).text; };
-    const Expansions expansions{expand, [&](std::string_view word) { return expand_words(word, nullptr).words; }, expand};
+    const Expansions expansions{expand, [&](std::string_view word) { return expand_words(word, nullptr).words; },
+                                expand};
     for (Stage& stage : dockerfile.stages) {
       for (Instruction& instruction : stage.instructions) {
         if (const auto* run = std::get_if<RunInstruction>(&instruction.body)) run_body(*run);

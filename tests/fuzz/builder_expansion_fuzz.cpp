@@ -1,10 +1,10 @@
 // Any bytes as a word with variables. The first byte chooses the options.
+#include <cstddef>
+#include <cstdint>
+
 #include "base/error.h"
 #include "builder/instruction_words.h"
 #include "builder/word_expansion.h"
-
-#include <cstddef>
-#include <cstdint>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace ctr;
@@ -12,7 +12,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view word(reinterpret_cast<const char*>(data) + 1, size - 1);
   ExpandOptions options;
   options.escape = (data[0] & 1) != 0 ? '`' : '\\';
-  options.quotes = (data[0] & 2) != 0 ? QuoteHandling::Keep : (data[0] & 16) != 0 ? QuoteHandling::Ignore : QuoteHandling::Remove;
+  options.quotes = (data[0] & 2) != 0    ? QuoteHandling::Keep
+                   : (data[0] & 16) != 0 ? QuoteHandling::Ignore
+                                         : QuoteHandling::Remove;
   options.escapes = (data[0] & 4) != 0 ? EscapeHandling::Keep : EscapeHandling::Remove;
   options.unset = (data[0] & 8) != 0 ? UnsetVariables::Keep : UnsetVariables::Empty;
   const VariableLookup lookup = [](std::string_view name) -> std::optional<std::string> {

@@ -1,12 +1,12 @@
 // An ignore file, a NUL, and paths to ask about. A walk that hands down its parent's decision must agree with asking
 // about the path alone whenever nothing is re-included.
-#include "base/error.h"
-#include "builder/go_match.h"
-#include "builder/ignore_patterns.h"
-
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+
+#include "base/error.h"
+#include "builder/go_match.h"
+#include "builder/ignore_patterns.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace ctr;

@@ -86,7 +86,8 @@ struct BodyWriter {
     put(json, "mounts", run.mount_flags);
     if (run.network != RunNetwork::Default) json["network"] = run.network == RunNetwork::None ? "none" : "host";
     if (run.security == RunSecurity::Insecure) json["security"] = "insecure";
-    for (const RunDevice& device : run.devices) json["devices"].push_back(device.name + (device.required ? ",required" : ""));
+    for (const RunDevice& device : run.devices)
+      json["devices"].push_back(device.name + (device.required ? ",required" : ""));
     put_command(json, run.command);
     const RunBody body = run_body(run);
     if (!run.command.heredocs.empty()) json["runs"] = Json(body.command.words);

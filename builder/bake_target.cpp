@@ -195,8 +195,9 @@ BakeTarget bake_target_from_json(const std::string& name, const Json& json) {
       for (const Key& candidate : keys()) names.emplace_back(candidate.name);
       fail("target " + name + ": unsupported argument \"" + key + "\"" + did_you_mean(key, names));
     }
-    if (value.is_null()) continue;
-    in_context("target " + name + ": " + key, [&] { known->take(target, value); });
+    const Json& given = value;
+    if (given.is_null()) continue;
+    in_context("target " + name + ": " + key, [&] { known->take(target, given); });
   }
   return target;
 }

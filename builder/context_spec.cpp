@@ -136,8 +136,8 @@ void check_git_source(const GitSource& source, std::string_view given) {
   if (!source.checksum.empty() && !is_commit(source.checksum)) {
     fail("invalid checksum in \"" + shown + "\": expected the hexadecimal digits of a commit");
   }
-  for (const unsigned char c : source.remote + source.reference + source.subdirectory) {
-    if (c < 0x20 || c == 0x7F) fail("invalid git URL \"" + shown + "\": it holds a control character");
+  for (const char c : source.remote + source.reference + source.subdirectory) {
+    if (std::iscntrl(static_cast<unsigned char>(c)) != 0) fail("invalid git URL \"" + shown + "\": it holds a control character");
   }
   std::string_view host = source.remote;
   const std::size_t scheme = host.find("://");

@@ -12,6 +12,8 @@ namespace {
 // Together these bound memory: a parsed word costs up to sixty times its text. Heredoc bodies are not counted.
 constexpr std::size_t kMaxLineBytes = 1 << 20;
 constexpr std::size_t kMaxInstructionBytes = 4 << 20;
+constexpr std::size_t kLineOverhead = 8;  // a continuation line costs memory even if it is empty
+constexpr std::size_t kMaxComments = 64;
 
 bool is_blank(char c) {
   return c == ' ' || (c >= '\t' && c <= '\r');
@@ -30,6 +32,12 @@ std::string_view without_newline(std::string_view line) {
 bool is_comment(std::string_view line) {
   const std::string_view trimmed = trim_left(line);
   return !trimmed.empty() && trimmed.front() == '#';
+}
+
+// Only the last comments before an instruction matter; a file may have millions of others.
+void keep_comment(std::vector<std::string>& comments, std::string_view comment) {
+  if (comments.size() >= 2 * kMaxComments) comments.erase(comments.begin(), comments.begin() + kMaxComments);
+  comments.emplace_back(comment);
 }
 
 std::uint32_t as_column(std::size_t offset) {
@@ -173,7 +181,7 @@ std::optional<LogicalLine> DockerfileLines::next() {
   while (const std::optional<std::string_view> raw = read_line()) {
     const std::string_view line = without_newline(*raw);
     if (is_comment(line)) {
-      if (!continues) logical.comments.emplace_back(trim(trim_left(line).substr(1)));
+      if (!continues) keep_comment(logical.comments, trim(trim_left(line).substr(1)));
       continue;
     }
     const std::string_view trimmed = trim_left(line);
@@ -189,7 +197,7 @@ std::optional<LogicalLine> DockerfileLines::next() {
     const std::uint32_t column = as_column(line.size() - piece.size());
     continues = take_continuation(piece);
     logical.append(piece, line_number_, column);
-    instruction_bytes_ += piece.size();
+    instruction_bytes_ += piece.size() + kLineOverhead;
     if (instruction_bytes_ > kMaxInstructionBytes) {
       throw_parse_error("the instructions are longer than " + std::to_string(kMaxInstructionBytes) +
                             " bytes in all; put large content into a heredoc or a file",

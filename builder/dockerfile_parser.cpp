@@ -79,8 +79,12 @@ std::size_t variables_of(const Instruction& instruction) {
 }
 
 void Parser::check_size(const SourceRange& range) const {
-  if (dockerfile_.stages.size() * variables_ <= kMaxStageVariables) return;
-  throw_parse_error("too many stages with too many variables", source_, range);
+  if (variables_ > kMaxVariables) {
+    throw_parse_error("more than " + std::to_string(kMaxVariables) + " variables and labels", source_, range);
+  }
+  if (dockerfile_.stages.size() * variables_ > kMaxStageVariables) {
+    throw_parse_error("too many stages with too many variables", source_, range);
+  }
 }
 
 void Parser::add(Stage stage) {
@@ -120,10 +124,12 @@ void Parser::parse() {
         instruction->range.end = lines_.end_of_line();
       }
       add(std::move(parsed));
+    } catch (const SourceError&) {
+      throw;
     } catch (const InstructionFault& fault) {
-      SourceRange range = range_of(*line, fault.place(), 0);
-      std::string sentence = fault.what();
-      throw_parse_error(sentence, source_, range);
+      throw_parse_error(fault.what(), source_, range_of(*line, fault.place(), 0));
+    } catch (const Error& error) {
+      throw_parse_error(error.what(), source_, range_of(*line, {}, 0));
     }
   }
   dockerfile_.empty_continuation_lines = lines_.empty_continuations();

@@ -15,7 +15,8 @@ namespace ctr {
 /// A larger Dockerfile, or one with more instructions, is refused (a generator gone wild, or an attack).
 inline constexpr std::size_t kMaxDockerfileBytes = 32 << 20;
 inline constexpr std::size_t kMaxInstructions = 20'000;
-/// Stages times variables (ARG, ENV, LABEL), because each stage may inherit all of them.
+inline constexpr std::size_t kMaxVariables = 50'000;  ///< ARG, ENV and LABEL together
+/// Stages times variables, because each stage may inherit all of them.
 inline constexpr std::size_t kMaxStageVariables = 1'000'000;
 
 struct DirectiveValue {

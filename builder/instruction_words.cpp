@@ -11,6 +11,17 @@ namespace ctr {
 
 namespace {
 
+// No instruction that a person wrote comes near these; together they bound memory.
+constexpr std::size_t kMaxWords = 100'000;
+constexpr std::size_t kMaxJsonBytes = 1 << 20;
+constexpr std::size_t kMaxHeredocs = 1'000;
+
+void check_count(std::size_t count, std::size_t limit, const char* what) {
+  if (count > limit) {
+    throw Error(ErrorKind::Invalid, "more than " + std::to_string(limit) + " " + what + " in one instruction");
+  }
+}
+
 bool is_blank(char c) {
   return c == ' ' || (c >= '\t' && c <= '\r');
 }
@@ -89,6 +100,7 @@ std::vector<std::string_view> split_blanks(std::string_view text) {
     std::size_t length = 0;
     while (length < text.size() && !is_blank(text[length])) ++length;
     words.push_back(text.substr(0, length));
+    check_count(words.size(), kMaxWords, "words");
     text.remove_prefix(length);
   }
   return words;
@@ -103,6 +115,7 @@ std::vector<std::string> split_quoted(std::string_view text, char escape) {
     const char c = text[i];
     if (quote == '\0' && is_blank(c)) {
       if (in_word) words.push_back(std::exchange(word, {}));
+      check_count(words.size(), kMaxWords, "words");
       in_word = false;
       continue;
     }
@@ -127,6 +140,7 @@ std::vector<std::string> split_quoted(std::string_view text, char escape) {
 
 JsonArray parse_json_array(std::string_view text) {
   if (!trim_left(text).starts_with('[')) return {};
+  check_count(text.size(), kMaxJsonBytes, "bytes of JSON");
   Json value;
   try {
     value = Json::parse(text);
@@ -177,13 +191,16 @@ std::vector<Heredoc> find_heredocs(std::string_view line) {
   options.unset = UnsetVariables::Keep;
   options.quotes = QuoteHandling::Keep;
   options.escapes = EscapeHandling::Keep;
-  std::vector<Heredoc> heredocs;
+  std::vector<std::string> words;
   try {
-    for (const std::string& word : expand_words(line, nullptr, options).words) {
-      if (std::optional<Heredoc> heredoc = parse_heredoc_word(word)) heredocs.push_back(std::move(*heredoc));
-    }
+    words = expand_words(line, nullptr, options).words;
   } catch (const Error&) {
     return {};  // quotes that don't match or ${ that the lexer does not know: the shell's business
+  }
+  std::vector<Heredoc> heredocs;
+  for (const std::string& word : words) {
+    if (std::optional<Heredoc> heredoc = parse_heredoc_word(word)) heredocs.push_back(std::move(*heredoc));
+    check_count(heredocs.size(), kMaxHeredocs, "heredocs");
   }
   return heredocs;
 }

@@ -208,6 +208,26 @@ TEST(DockerfileParser, RefusesHostileInputQuickly) {
   EXPECT_NE(error_of(std::string(40 << 20, '#')).find("is larger than"), std::string::npos);
 }
 
+std::string repeated(const std::string& text, std::size_t count) {
+  std::string all;
+  for (std::size_t i = 0; i < count; ++i) all += text;
+  return all;
+}
+
+TEST(DockerfileParser, BoundsWhatCostsMoreMemoryThanItsText) {
+  EXPECT_NE(error_of("FROM a\nCOPY \\\n" + repeated(repeated("a ", 1000) + "\\\n", 1000) + " b\n")
+                .find("words in one instruction"),
+            std::string::npos);
+  EXPECT_NE(error_of("FROM a\n" + repeated("ENV " + repeated("a= ", 90'000) + "\n", 2)).find("variables and labels"),
+            std::string::npos);
+  EXPECT_NE(error_of("FROM a\n" + repeated("ENV a=b\n", 2000) + repeated("FROM a\n", 1000)).find("too many stages"),
+            std::string::npos);
+  EXPECT_NE(error_of("FROM a\nRUN " + repeated("<<a ", 2000) + "\n").find("heredocs in one instruction"),
+            std::string::npos);
+  EXPECT_NE(error_of("FROM a\nRUN x" + repeated("\\\n", 1'000'000)).find("bytes in all"), std::string::npos);
+  EXPECT_EQ(parse_dockerfile("D", repeated("#\n", 1'000'000) + "FROM a\n").stages.size(), 1u);
+}
+
 TEST(DockerfileParser, NeverShowsMegabytesOrControlCharacters) {
   const std::string error = error_of("FROM a\nFOO\x1b[31m " + std::string(500'000, 'x') + "\n");
   EXPECT_LT(error.size(), 1000u);

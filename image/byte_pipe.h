@@ -17,6 +17,8 @@ class BytePipe final : public ByteSink, public ByteSource {
 
   /// Waits while the pipe is full. When the reader is gone the bytes are dropped.
   void write(Bytes bytes) override;
+  /// The same without a copy.
+  void write_chunk(std::vector<std::byte> chunk);
   /// The end of the data.
   void close();
   /// The writer gives up: the reader gets an error (Unavailable) instead of an end.

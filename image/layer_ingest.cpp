@@ -1,5 +1,6 @@
 #include "image/layer_ingest.h"
 
+#include <atomic>
 #include <exception>
 #include <thread>
 #include <utility>
@@ -92,16 +93,77 @@ class FirstBytes final : public ByteSource {
   std::vector<std::byte> first_;
 };
 
+// Inflates and hashes on a thread of its own, a few buffers ahead of whoever reads the tar.
+class InflateStage final : public ByteSource {
+ public:
+  explicit InflateStage(ByteSource& compressed)
+      : first_(compressed), plain_(decompress(first_)), pipe_(kPipeCapacity), thread_([this] { run(); }) {}
+  ~InflateStage() override { stop(); }
+  InflateStage(const InflateStage&) = delete;
+  InflateStage& operator=(const InflateStage&) = delete;
+
+  bool is_plain() const { return detect_compression(first_.first()) == Compression::None; }
+
+  std::size_t read(std::span<std::byte> buffer) override {
+    try {
+      return pipe_.read(buffer);
+    } catch (const Error&) {
+      stop();
+      if (failure_) std::rethrow_exception(failure_);
+      throw;
+    }
+  }
+
+  // Reads to the end, padding behind the tar included, which the digest covers.
+  const Hasher& finish() {
+    std::vector<std::byte> rest(kBufferSize);
+    while (read(rest) > 0) {
+    }
+    stop();
+    return hasher_;
+  }
+
+ private:
+  void run() noexcept {
+    try {
+      for (;;) {
+        std::vector<std::byte> chunk(kBufferSize);
+        const std::size_t count = plain_->read(chunk);
+        if (count == 0) break;
+        chunk.resize(count);
+        hasher_.write(chunk);
+        pipe_.write_chunk(std::move(chunk));
+        if (is_stopping_) return;
+      }
+      pipe_.close();
+    } catch (...) {
+      failure_ = std::current_exception();
+      pipe_.abort();
+    }
+  }
+
+  void stop() noexcept {
+    is_stopping_ = true;
+    pipe_.stop_reading();
+    if (thread_.joinable()) thread_.join();
+  }
+
+  FirstBytes first_;
+  std::unique_ptr<ByteSource> plain_;
+  Hasher hasher_;
+  BytePipe pipe_;
+  std::exception_ptr failure_;
+  std::atomic<bool> is_stopping_ = false;
+  std::thread thread_;
+};
+
 // Unpacks a blob into `writer` and returns what the layer is called.
 LayerIdentity unpack(ByteSource& compressed, LayerWriter& writer) {
-  FirstBytes first(compressed);
-  const std::unique_ptr<ByteSource> plain = decompress(first);
-  const bool is_plain = detect_compression(first.first()) == Compression::None;
-  HashingSource hashed(*plain);
+  InflateStage input(compressed);
   CanonicalCheck check;
-  TarReader tar(hashed);
+  TarReader tar(input);
   while (const std::optional<Entry> entry = tar.next()) {
-    if (is_plain) {
+    if (input.is_plain()) {
       check.begin(*entry);
       CheckedContent content(tar, check);
       writer.add(*entry, content);
@@ -109,11 +171,9 @@ LayerIdentity unpack(ByteSource& compressed, LayerWriter& writer) {
       writer.add(*entry, tar);
     }
   }
-  std::vector<std::byte> rest(kBufferSize);  // padding behind the end, which the digest covers
-  while (hashed.read(rest) > 0) {
-  }
-  const Digest digest = hashed.hasher().digest();
-  return {digest, hashed.hasher().size(), is_plain && check.is_canonical(digest) ? kCanonicalTarVersion : 0};
+  const Hasher& hasher = input.finish();
+  const Digest digest = hasher.digest();
+  return {digest, hasher.size(), input.is_plain() && check.is_canonical(digest) ? kCanonicalTarVersion : 0};
 }
 
 void check_diff_id(const LayerIdentity& identity, const Digest& expected, const Digest& blob) {
@@ -206,6 +266,7 @@ std::uint64_t LayerIngest::offset() const noexcept {
 }
 
 void LayerIngest::write(Bytes bytes) {
+  if (!state_->blob_writer) throw Error(ErrorKind::Invalid, "layer " + state_->blob.digest.str() + " needs no bytes");
   state_->blob_writer->write(bytes);
   if (state_->writer) state_->pipe->write(bytes);
 }

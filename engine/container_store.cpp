@@ -1,9 +1,11 @@
 #include "engine/container_store.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
+#include <ctime>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -17,6 +19,7 @@ constexpr std::uint64_t kRecordLimit = 8 * kMiB;
 constexpr std::size_t kIdLength = 64;
 constexpr std::size_t kShortIdLength = 12;
 constexpr int kNameAttempts = 200;
+constexpr std::int64_t kAbandonedAfterSeconds = 60;
 
 bool is_hex(std::string_view text) {
   return std::all_of(text.begin(), text.end(),
@@ -133,6 +136,33 @@ bool ContainerStore::release_abandoned_name(const std::string& name) const {
   }
   ::unlink(link.c_str());
   return true;
+}
+
+/// A create holds the container's lock from the moment when the lock's file exists; before that only age tells.
+std::vector<std::string> ContainerStore::remove_abandoned() const {
+  std::vector<std::string> removed;
+  for (const std::string& id : list_ids()) {
+    if (path_exists(directory(id) / "record.json")) continue;
+    struct stat status = {};
+    if (::stat(directory(id).c_str(), &status) != 0) continue;
+    const fs::path lock_file = run_directory(id) / "lock";
+    const bool was_locked = path_exists(lock_file);
+    if (!was_locked && ::time(nullptr) - status.st_mtim.tv_sec < kAbandonedAfterSeconds) continue;
+    std::optional<FileLock> lock;
+    if (was_locked) {
+      lock = FileLock::try_acquire(lock_file, LockMode::Exclusive);
+      if (!lock || path_exists(directory(id) / "record.json")) continue;
+    }
+    ContainerRecord record;
+    record.id = id;
+    remove(record);
+    removed.push_back(id);
+  }
+  for (const std::string& name : list_directory(paths_.root / "container-names")) {
+    const auto holder = find_link(paths_.root / "container-names" / name);
+    if (holder && std::find(removed.begin(), removed.end(), *holder) != removed.end()) release_name(name, *holder);
+  }
+  return removed;
 }
 
 void ContainerStore::claim_name(const std::string& name, const std::string& id) const {

@@ -48,6 +48,10 @@ class ContainerStore {
   /// Removes the name and renames the directory away, then deletes it. Knows nothing of snapshots and mounts.
   void remove(const ContainerRecord& record) const;
 
+  /// Removes what a create left that was killed before it had written a record: its directories and its name. Returns
+  /// the ids, whose snapshots are the caller's to remove.
+  std::vector<std::string> remove_abandoned() const;
+
   /// Serialises start, stop, rm, rename, update of one container. Throws NotFound if it is gone.
   FileLock lock(const std::string& id) const;
 

@@ -99,6 +99,21 @@ TEST_F(ContainerStoreTest, ListsNewestFirstAndLeavesUnfinishedOut) {
   EXPECT_EQ(records[1].name, "one");
 }
 
+TEST_F(ContainerStoreTest, RemovesWhatAKilledCreateLeft) {
+  add(kFirst, "one", "2026-01-01T00:00:00Z");
+  make_directories(store_.directory(kSecond));
+  { const FileLock lock = store_.lock(kSecond); }
+  store_.claim_name("two", kSecond);
+  make_directories(store_.directory(kThird));
+  const FileLock running = store_.lock(kThird);
+  EXPECT_EQ(store_.remove_abandoned(), std::vector<std::string>{kSecond});
+  EXPECT_FALSE(path_exists(store_.directory(kSecond)));
+  EXPECT_FALSE(path_exists(store_.run_directory(kSecond)));
+  EXPECT_FALSE(find_link(paths_.root / "container-names" / "two").has_value());
+  EXPECT_TRUE(path_exists(store_.directory(kThird)));
+  EXPECT_TRUE(store_.find("one").has_value());
+}
+
 TEST_F(ContainerStoreTest, RemoveFreesNameAndFiles) {
   const ContainerRecord record = add(kFirst, "one", "1");
   store_.remove(record);

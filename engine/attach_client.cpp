@@ -95,7 +95,12 @@ sigset_t signals_to_take(const AttachOptions& options) {
   } else if (options.tty) {
     for (const int ending : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) ::sigaddset(&signals, ending);
   }
-  if (options.tty) ::sigaddset(&signals, SIGWINCH);
+  // Without a terminal of its own the process is not told of ours: some end at this signal.
+  if (options.tty) {
+    ::sigaddset(&signals, SIGWINCH);
+  } else {
+    ::sigdelset(&signals, SIGWINCH);
+  }
   return signals;
 }
 

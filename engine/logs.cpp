@@ -21,6 +21,7 @@ namespace ctr {
 namespace {
 
 constexpr int kMaxFiles = 1000;
+constexpr int kMaxAttempts = 5;
 constexpr std::size_t kBlock = 64 * 1024;
 /// A "line" longer than this is no line of ours; it is skipped.
 constexpr std::size_t kMaxLine = 4 * kMiB;
@@ -47,21 +48,12 @@ class LogFiles {
 
   /// All of them, oldest first.
   std::vector<Fd> open_all() const {
-    int oldest = 0;
-    struct stat status = {};
-    while (oldest < kMaxFiles && ::fstatat(directory_.get(), name_of(oldest + 1).c_str(), &status, 0) == 0) ++oldest;
-    std::vector<Fd> files;
-    std::vector<ino_t> inodes;
-    for (int number = oldest; number >= 0; --number) {
-      std::optional<Fd> file = find_at(directory_.get(), name_of(number), O_RDONLY);
-      if (!file) continue;
-      const ino_t inode = inode_of(file->get());
-      // A rotation under our hands: this one was seen under its number of before.
-      if (std::find(inodes.begin(), inodes.end(), inode) != inodes.end()) continue;
-      inodes.push_back(inode);
-      files.push_back(*std::move(file));
+    for (int attempt = 0;; ++attempt) {
+      const int oldest = oldest_number();
+      std::vector<Fd> files = open_from(oldest);
+      // Had they been renamed meanwhile, the oldest one would have escaped.
+      if (oldest_number() <= oldest || attempt == kMaxAttempts) return files;
     }
-    return files;
   }
 
   /// The file that came after this one; nothing if this one is still the newest.
@@ -80,6 +72,28 @@ class LogFiles {
   std::optional<Fd> open_newest() const { return find_at(directory_.get(), name_of(0), O_RDONLY); }
 
  private:
+  int oldest_number() const {
+    int oldest = 0;
+    struct stat status = {};
+    while (oldest < kMaxFiles && ::fstatat(directory_.get(), name_of(oldest + 1).c_str(), &status, 0) == 0) ++oldest;
+    return oldest;
+  }
+
+  std::vector<Fd> open_from(int oldest) const {
+    std::vector<Fd> files;
+    std::vector<ino_t> inodes;
+    for (int number = oldest; number >= 0; --number) {
+      std::optional<Fd> file = find_at(directory_.get(), name_of(number), O_RDONLY);
+      if (!file) continue;
+      const ino_t inode = inode_of(file->get());
+      // A rotation under our hands: this one was seen under its number of before.
+      if (std::find(inodes.begin(), inodes.end(), inode) != inodes.end()) continue;
+      inodes.push_back(inode);
+      files.push_back(*std::move(file));
+    }
+    return files;
+  }
+
   Fd directory_;
 };
 

@@ -224,6 +224,7 @@ bool AttachServer::handle_request(Client& client, MessageType type, std::string_
       if (!attach) return false;
       client.streams = attach->streams;
       send(client, MessageType::Done, {});
+      host_.on_attach(client.id);
       return true;
     case MessageType::Stdin:
       return take_stdin(client, payload);
@@ -415,8 +416,8 @@ void AttachServer::drop_stalled(Client& client) {
   client.backlog.shrink_to_fit();
   client.backlog_bytes = 0;
   client.is_closing = true;
+  if ((client.streams & kAttachStdin) != 0) host_.on_stdin_end(client.id);
   client.streams = 0;
-  host_.on_stdin_end(client.id);
   send(client, MessageType::Dropped, {},
        "the output was not read for too long, so the connection was closed; the container runs on, see ctr logs");
   set_full(client, false);

@@ -26,6 +26,8 @@ class AttachHost {
  public:
   virtual ~AttachHost() = default;
   virtual pid_t process_pid() const = 0;
+  /// The client attached to a stream.
+  virtual void on_attach(ClientId client) = 0;
   virtual void on_stdin(ClientId client, std::string_view bytes) = 0;
   /// The client has no more input, or went away.
   virtual void on_stdin_end(ClientId client) = 0;

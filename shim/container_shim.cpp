@@ -265,13 +265,19 @@ void ContainerShim::on_pause(ClientId client, bool pause) {
   if (!cgroup_ || !cgroup_->can_freeze())
     throw Error(ErrorKind::Unavailable, "no cgroup of this machine can freeze the container");
   if (pause) {
+    if (health_) health_->suspend();
     cgroup_->freeze();
   } else {
     cgroup_->thaw();
+    if (health_) health_->go_on();
   }
   state_.status = pause ? ShimStatus::Paused : ShimStatus::Running;
   write_state();
   server_.done(client);
+}
+
+void ContainerShim::on_attach(ClientId client) {
+  if (is_over_) server_.exited(client, exited_payload(true), exit_.error);
 }
 
 void ContainerShim::on_wait(ClientId client, WaitFor condition) {
@@ -374,10 +380,15 @@ void ContainerShim::release_claims() noexcept {
   });
 }
 
-void ContainerShim::answer(bool is_final) {
+ExitedPayload ContainerShim::exited_payload(bool is_final) const {
   ExitedPayload exited = {exit_.exit_code, 0};
   if (exit_.oom_killed) exited.flags |= kExitedOom;
   if (!is_final) exited.flags |= kExitedRestarting;
+  return exited;
+}
+
+void ContainerShim::answer(bool is_final) {
+  const ExitedPayload exited = exited_payload(is_final);
   server_.all_attached_exited(exited, exit_.error);
   std::vector<Waiter> rest;
   for (const Waiter& waiter : waiters_) {

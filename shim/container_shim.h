@@ -24,6 +24,7 @@ class ContainerShim final : public ProcessHolder {
   /// fails, when the failure is written down but not yet reported.
   void run();
 
+  void on_attach(ClientId client) override;
   void on_signal(ClientId client, int signal, bool is_raw) override;
   void on_stop(ClientId client, const StopPayload& stop) override;
   void on_pause(ClientId client, bool pause) override;
@@ -68,6 +69,7 @@ class ContainerShim final : public ProcessHolder {
   void write_exit();
   void record_end(ExitStatus status);
   void release_claims() noexcept;
+  ExitedPayload exited_payload(bool is_final) const;
   void answer(bool is_final);
   void end_for_good();
   void spawn_cleanup() noexcept;

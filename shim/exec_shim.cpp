@@ -93,9 +93,9 @@ void ExecShim::on_process_end(ExitStatus status) {
   server_.stop_listening();
   ::unlinkat(fd_.get(), std::string(kShimSocket).c_str(), 0);
   lock_.reset();
-  const ExitedPayload exited = {exit.exit_code, 0};
-  server_.all_attached_exited(exited, {});
-  for (const ClientId waiter : waiters_) server_.exited(waiter, exited, {});
+  exited_ = ExitedPayload{exit.exit_code, 0};
+  server_.all_attached_exited(*exited_, {});
+  for (const ClientId waiter : waiters_) server_.exited(waiter, *exited_, {});
   write_event(settings_.events, settings_.container_id, "exec_die",
               {{"execID", settings_.id}, {"exitCode", std::to_string(exit.exit_code)}});
   finish();
@@ -107,8 +107,13 @@ void ExecShim::on_signal(ClientId client, int signal, bool) {
   server_.done(client);
 }
 
+void ExecShim::on_attach(ClientId client) {
+  if (exited_) server_.exited(client, *exited_, {});
+}
+
 void ExecShim::on_wait(ClientId client, WaitFor) {
   waiters_.push_back(client);
+  on_attach(client);
 }
 void ExecShim::on_stop(ClientId, const StopPayload&) {
   refuse_for_exec();

@@ -18,6 +18,7 @@ class ExecShim final : public ProcessHolder {
   /// Starts the process, reports to the starter and returns after the process's end. Throws what was not yet reported.
   void run();
 
+  void on_attach(ClientId client) override;
   void on_signal(ClientId client, int signal, bool is_raw) override;
   void on_stop(ClientId client, const StopPayload& stop) override;
   void on_pause(ClientId client, bool pause) override;
@@ -37,6 +38,7 @@ class ExecShim final : public ProcessHolder {
   std::optional<FileLock> lock_;
   ExecSettings settings_;
   std::string started_at_;
+  std::optional<ExitedPayload> exited_;
   std::vector<ClientId> waiters_;
 };
 

@@ -47,6 +47,24 @@ HealthMonitor::~HealthMonitor() {
   if (!probe_) return;
   loop_.forget(probe_->pidfd());
   loop_.forget(output_.get());
+  try {
+    probe_->kill(SIGKILL);
+    probe_->wait();
+  } catch (const Error&) {
+    // It went with the container.
+  }
+}
+
+void HealthMonitor::suspend() {
+  loop_.cancel(timer_);
+}
+
+void HealthMonitor::go_on() {
+  if (probe_) {
+    wait_for_probe();
+  } else {
+    schedule();
+  }
 }
 
 bool HealthMonitor::in_start_period() const {
@@ -84,6 +102,10 @@ void HealthMonitor::start_probe() {
     read_output();
     finish_probe(is_late_ ? kCouldNotRun : status.shell_code());
   });
+  wait_for_probe();
+}
+
+void HealthMonitor::wait_for_probe() {
   timer_ = loop_.after_ms(to_ms(settings_.timeout_ns), [this] { on_timeout(); });
 }
 

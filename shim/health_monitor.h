@@ -43,9 +43,14 @@ class HealthMonitor {
 
   const HealthReport& report() const noexcept { return verdict_.report(); }
 
+  /// While the container stands still: a probe would stand still with it, and time must not count against one.
+  void suspend();
+  void go_on();
+
  private:
   void schedule();
   void start_probe();
+  void wait_for_probe();
   void read_output();
   void on_timeout();
   void finish_probe(int exit_code);

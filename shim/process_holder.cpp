@@ -47,6 +47,8 @@ void ProcessHolder::launch(const Streams& streams, const std::function<Sandbox(c
     sandbox_ = make({in.read.get(), out.write.get(), err.write.get()});
     relay_.start_pipes(std::move(in.write), std::move(out.read), std::move(err.read));
   }
+  // A client of the run before may still be behind.
+  if (!server_.has_room()) relay_.pause();
   loop_.watch(sandbox_->pidfd(), EPOLLIN, [this](std::uint32_t) { process_ended(); });
 }
 

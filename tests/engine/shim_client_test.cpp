@@ -151,6 +151,30 @@ TEST_F(Shim, KillsWhatIgnoresTheSignalWhenTheTimeIsOver) {
   EXPECT_EQ(container.exit().exit_code, 137);
 }
 
+TEST_F(Shim, WaitsForAnInitThatPassesTheSignalOn) {
+  const fs::path init = fs::path(CTR_BIN_DIR) / "ctr-init";
+  if (!path_exists(init)) GTEST_SKIP() << "ctr-init is not built";
+  HeldContainer container(
+      {"/bin/init", "--", "/bin/sh", "-c", "trap 'exit 3' TERM; echo ready; while true; do sleep 0.05; done"});
+  fs::copy_file(init, container.directory() / "rootfs/bin/init");
+  container.start();
+  HeldContainer::wait_for([&] { return container.log() == "ready\n"; });
+  container.connect().stop(0, kDefaultStopTimeout);
+  EXPECT_EQ(container.exit().exit_code, 3);
+}
+
+TEST_F(Shim, EndsAtOnceWhenAnInitsProgramTakesTheDefault) {
+  const fs::path init = fs::path(CTR_BIN_DIR) / "ctr-init";
+  if (!path_exists(init)) GTEST_SKIP() << "ctr-init is not built";
+  HeldContainer container({"/bin/init", "--", "/bin/sleep", "100"});
+  fs::copy_file(init, container.directory() / "rootfs/bin/init");
+  container.start();
+  const std::int64_t before = monotonic_ms();
+  container.connect().stop(0, kDefaultStopTimeout);
+  EXPECT_LT(monotonic_ms() - before, 5000);
+  EXPECT_EQ(container.exit().exit_code, 128 + SIGTERM);
+}
+
 TEST_F(Shim, SendsSignals) {
   HeldContainer container(shell("trap 'echo got' USR1; echo ready; while true; do sleep 0.05; done"));
   container.start();
@@ -248,6 +272,22 @@ TEST_F(Shim, ChecksHealth) {
   fs::remove(container.directory() / "rootfs/tmp/fine");
   HeldContainer::wait_for([&] { return find_shim_state(container.run_directory())->health == "unhealthy"; });
   EXPECT_GE(find_health_report(container.run_directory())->failing_streak, 2);
+}
+
+TEST_F(Shim, ChecksNoHealthWhilePaused) {
+  HeldContainer container({"/bin/sleep", "100"});
+  HealthSettings health;
+  health.argv = {"/bin/true"};
+  health.interval_ns = 20'000'000;
+  container.settings.health = health;
+  container.start();
+  HeldContainer::wait_for([&] { return find_shim_state(container.run_directory())->health == "healthy"; });
+  container.connect().pause();
+  ::usleep(200'000);
+  container.connect().unpause();  // answered, so no probe holds the shim up
+  const std::string last = find_health_report(container.run_directory())->log.back().end;
+  HeldContainer::wait_for([&] { return find_health_report(container.run_directory())->log.back().end != last; });
+  EXPECT_EQ(find_shim_state(container.run_directory())->health, "healthy");
 }
 
 TEST_F(Shim, EndsAHealthCheckThatTakesTooLong) {

@@ -23,6 +23,7 @@ class FakeHost final : public AttachHost {
     input += bytes;
     last_client = client;
   }
+  void on_attach(ClientId) override {}
   void on_stdin_end(ClientId) override { ++input_ends; }
   void on_resize(SizePayload size) override { rows = size.rows; }
   void on_signal(ClientId client, int signal, bool) override {

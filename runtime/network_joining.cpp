@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "runtime/address_pool.h"
+#include "runtime/network_firewall.h"
 #include "runtime/network_members.h"
 #include "runtime/network_names.h"
 #include "runtime/network_namespace.h"
@@ -158,6 +159,10 @@ Endpoint Joining::join(ContainerNetwork& network, const NetworkRecord& record, c
   Endpoint endpoint = claim(network, record, request);
   const Rules rules = put_bridge_rules(record);
   const Link bridge = ensure_bridge(paths_, host_, record, rules);
+  if (rules == Rules::Present) {
+    const std::vector<std::string> told = admit_bridge(paths_, record);
+    warnings_.insert(warnings_.end(), told.begin(), told.end());
+  }
   VethSpec veth;
   veth.name = endpoint.host_interface;
   veth.alias = owner_mark(paths_);

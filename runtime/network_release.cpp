@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "runtime/address_pool.h"
+#include "runtime/network_firewall.h"
 #include "runtime/network_joining.h"
 #include "runtime/network_members.h"
 #include "runtime/network_names.h"
@@ -53,6 +54,7 @@ std::optional<ContainerNetwork> find_readable_network(const Paths& paths, const 
 void remove_bridge_rules(const Paths& paths, const NetworkRecord& record) {
   try {
     remove_rule_elements(paths, {{bridge_rules(record)}, {}});
+    dismiss_bridge(record);
   } catch (const Error&) {
     if (!why_no_nftables()) throw;
   }

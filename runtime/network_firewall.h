@@ -1,0 +1,25 @@
+// Living beside another firewall: in nftables a drop is final, whoever says it, so rules of our own cannot let packets
+// pass that somebody else's forward chain drops. Where there is a place meant for such exceptions our bridges are put
+// there, and taken out again with their last container; where there is none the user is told, once.
+//
+//   Docker     FORWARD drops, DOCKER-USER is for the administrator: our bridges may do what Docker's may.
+//   ufw        FORWARD drops, ufw-user-forward holds `ufw route` rules: containers reach out; who may come in to a
+//              published port stays ufw's decision.
+//   firewalld  the bridge joins the zone `trusted`, by D-Bus.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/paths.h"
+#include "runtime/network_record.h"
+
+namespace ctr {
+
+/// Lets the bridge through where that can be done; returns what the user has to know, each thing once a boot.
+std::vector<std::string> admit_bridge(const Paths& paths, const NetworkRecord& record);
+
+/// Undoes it. Absence is fine.
+void dismiss_bridge(const NetworkRecord& record);
+
+}  // namespace ctr

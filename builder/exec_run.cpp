@@ -197,8 +197,21 @@ class RunExecution {
     if (op.script) add_script(spec);
     if (op.insecure) make_privileged(spec);
     if (const auto user_namespace = environment_.emulators().user_namespace(op.platform))
-      spec.linux.namespaces.push_back({NamespaceType::User, *user_namespace});
+      enter_user_namespace(spec, *user_namespace);
     return spec;
+  }
+
+  /// A network that was made outside of the user namespace shows no sysfs of its own there: the host's stands in.
+  static void enter_user_namespace(Spec& spec, const fs::path& path) {
+    const NamespaceSpec* network = find_namespace(spec, NamespaceType::Network);
+    if (network == nullptr || !network->path.empty())
+      for (MountSpec& mount : spec.mounts)
+        if (mount.destination == "/sys") {
+          mount.type = "bind";
+          mount.source = "/sys";
+          mount.options = {"rbind", "nosuid", "noexec", "nodev", "ro"};
+        }
+    spec.linux.namespaces.push_back({NamespaceType::User, path});
   }
 
   void add_ulimits(ProcessSpec& process) const {

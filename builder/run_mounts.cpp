@@ -36,6 +36,11 @@ void write_owned_file(const fs::path& path, const std::string& content, std::uin
   check(::fchmod(fd.get(), mode & 07777), "chmod", path);
 }
 
+void set_owner_and_mode(const fs::path& directory, const CacheMount& mount) {
+  check(::chown(directory.c_str(), mount.uid, mount.gid), "chown", directory);
+  check(::chmod(directory.c_str(), mount.mode & 07777), "chmod", directory);
+}
+
 /// A copy of a tree with owners, modes and times.
 void fill_directory(int source, const fs::path& directory) {
   FileOutput output(directory, OutputOwners::Kept);
@@ -153,13 +158,13 @@ fs::path RunMounts::prepare_cache(const CacheMount& mount, const fs::path& direc
   remove_tree(fresh);
   if (const auto layer = environment_.cache_mount_layer(mount.id, step_.number)) {
     fill_directory(open_rootfs_view(environment_.store(), {*layer}).get(), fresh);
+    set_owner_and_mode(fresh, mount);
   } else if (mount.input) {
     const fs::path source = directory_of_input(step_.inputs[*mount.input], mount.source, false);
     fill_directory(open_directory(source).get(), fresh);
   } else {
     make_directories(fresh, 0755);
-    check(::chown(fresh.c_str(), mount.uid, mount.gid), "chown", fresh);
-    check(::chmod(fresh.c_str(), mount.mode & 07777), "chmod", fresh);
+    set_owner_and_mode(fresh, mount);
   }
   check(::rename(fresh.c_str(), data.c_str()), "publish the cache mount", data);
   return data;

@@ -1,8 +1,11 @@
 // The namespaces of a plan: which are made by clone3, which are joined, and what is set in them.
 #include <array>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -41,17 +44,27 @@ bool is_own_namespace(int fd, NamespaceType type) {
   return ::stat(own.c_str(), &ours) == 0 && theirs.st_ino == ours.st_ino && theirs.st_dev == ours.st_dev;
 }
 
+/// Whether this process may enter namespaces that its own user namespace owns.
+bool has_own_rights() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  if (::syscall(SYS_capget, &header, data) != 0) return false;
+  return (data[0].effective & (1U << CAP_SYS_ADMIN)) != 0;
+}
+
 void plan_join_of(PlannedInit& init, const NamespaceSpec& spec, std::vector<PlannedNamespace>& joined) {
   const int fd = init.arena.hold(open_file(spec.path, O_RDONLY));
   // Joining the user namespace that one is in is an error for the kernel.
   if (is_own_namespace(fd, spec.type)) return;
   const PlannedNamespace planned{fd, kind_of(spec.type).flag};
   if (spec.type == NamespaceType::User) {
-    // First, because it gives the rights for all others.
-    joined.insert(joined.begin(), planned);
+    // Without rights of one's own it comes first, because it gives those for all others. With them it comes last: a
+    // network made outside of it can't be entered from inside.
+    joined.insert(has_own_rights() ? joined.end() : joined.begin(), planned);
     init.plan.becomes_root = true;
   } else {
-    joined.push_back(planned);
+    const bool is_after_user = !joined.empty() && joined.back().type == kind_of(NamespaceType::User).flag && has_own_rights();
+    joined.insert(is_after_user ? joined.end() - 1 : joined.end(), planned);
   }
   if (spec.type == NamespaceType::User || spec.type == NamespaceType::Pid) init.plan.forks_after_join = true;
 }

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/process.h"
 #include "builder/build_cache.h"
 #include "builder/dockerfile_parser.h"
 #include "image/image.h"
@@ -284,6 +285,39 @@ TEST_F(BuildTest, ManyStepsInOneBuildLeaveNothingBehind) {
   EXPECT_TRUE(list_directory(store.root() / "snapshots").empty());
   EXPECT_TRUE(list_directory(store.run() / "builds").empty());
   EXPECT_TRUE(list_directory(store.run() / "build-locks").empty());
+}
+
+/// A program for arm64 that prints "arm" and ends.
+std::string arm64_program() {
+  static constexpr std::uint32_t kCode[] = {0xd2800808, 0xd2800020, 0x100000c1, 0xd2800082,
+                                            0xd4000001, 0xd2800ba8, 0xd2800000, 0xd4000001};
+  static constexpr std::uint64_t kBase = 0x400000;
+  std::string program("\x7f" "ELF\x02\x01\x01\0\0\0\0\0\0\0\0\0", 16);
+  const auto add = [&program](std::uint64_t value, int size) {
+    for (int i = 0; i < size; ++i) program += static_cast<char>(value >> (8 * i));
+  };
+  const std::uint64_t size = 64 + 56 + sizeof kCode + 4;
+  for (const auto& [value, width] : std::vector<std::pair<std::uint64_t, int>>{
+           {2, 2}, {0xb7, 2}, {1, 4}, {kBase + 120, 8}, {64, 8}, {0, 8}, {0, 4}, {64, 2}, {56, 2}, {1, 2}, {0, 2}, {0, 2}, {0, 2},
+           {1, 4}, {5, 4}, {0, 8}, {kBase, 8}, {kBase, 8}, {size, 8}, {size, 8}, {0x1000, 8}})
+    add(value, width);
+  for (const std::uint32_t instruction : kCode) add(instruction, 4);
+  return program + "arm\n";
+}
+
+TEST_F(BuildTest, ForeignStepsRunWithoutAnySetUpOrSayWhatIsMissing) {
+  if (::geteuid() != 0 || host_platform().architecture == "arm64") GTEST_SKIP() << "needs root on another machine than arm64";
+  file("hello", arm64_program());
+  fs::permissions(fs::path(request.context) / "hello", fs::perms(0755));
+  request.platforms = {"linux/arm64"};
+  const std::string text = "FROM scratch\nCOPY hello /\nRUN [\"/hello\"]\n";
+  if (find_program("qemu-aarch64-static")) {
+    run(text);
+    EXPECT_EQ(progress.output, "arm\n");
+  } else {
+    EXPECT_NE(error_of(text).find("install the package qemu-user-static"), std::string::npos);
+    EXPECT_FALSE(progress.ends.contains("[1/2] COPY hello /") && progress.ends.at("[1/2] COPY hello /") == StepEnd::Done);
+  }
 }
 
 TEST_F(BuildTest, TwoBuildsAtOnceDoAStepOnce) {

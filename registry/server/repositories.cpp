@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "image/reference.h"
 
 namespace ctr {
@@ -93,10 +94,21 @@ bool is_valid_repository_name(const std::string& name) {
 Repositories::Repositories(const fs::path& root)
     : root_(root), lock_(lock_directory(root)), markers_(root, current_boot_id()), blobs_(root, markers_) {
   make_directories(root_ / "trash");
-  if (markers_.has_lost()) markers_.settle_lost({}, root_ / "trash");
+  if (markers_.has_lost()) settle_lost();
   remove_tree(root_ / "trash");
   make_directories(root_ / "trash");
   blobs_.drop_idle_partials();
+}
+
+// After a power cut: a blob that was never synced stays if its bytes are what its name says.
+void Repositories::settle_lost() {
+  constexpr std::string_view kBlobs = "blobs/sha256/";
+  std::set<std::string> whole;
+  for (const std::string& object : markers_.find_lost()) {
+    const auto digest = Digest::from_hex(without_prefix(object, kBlobs));
+    if (digest && blobs_.is_whole(*digest)) whole.insert(object);
+  }
+  markers_.settle_lost(whole, root_ / "trash");
 }
 
 bool Repositories::exists(const std::string& repository) const {

@@ -66,6 +66,7 @@ class Repositories {
   CollectedBlobs collect(std::chrono::seconds grace);
 
  private:
+  void settle_lost();
   fs::path directory(const std::string& repository) const { return root_ / "repositories" / repository; }
 
   fs::path root_;

@@ -144,6 +144,7 @@ RegistryAnswer Requester::send(const RegistryCall& call) {
       const bool may_go_on = endpoint.is_mirror || (!is_last && endpoints[i + 1].is_plain_fallback &&
                                                     (error.failure() == TransportFailure::NotTls ||
                                                      error.failure() == TransportFailure::Connect ||
+                                                     error.failure() == TransportFailure::Timeout ||
                                                      error.failure() == TransportFailure::Broken));
       if (is_last || !may_go_on || session_.has_answered(endpoint.api_root)) throw;
       session_.note_failure(endpoint.api_root);

@@ -43,13 +43,7 @@ HttpResponse FakeRegistry::perform(const HttpRequest& request, HttpBodySink& sin
     std::vector<std::byte> buffer(4096);
     while (const std::size_t got = request.body->read(buffer)) seen.body.append(as_chars(Bytes(buffer.data(), got)));
   }
-  FakeReply reply;
-  {
-    const std::lock_guard guard(mutex_);
-    requests_.push_back(seen);
-    std::optional<FakeReply> bent = intercept ? intercept(seen) : std::nullopt;
-    reply = bent ? *bent : answer(seen);
-  }
+  const FakeReply reply = respond(seen);
   HttpResponse response{reply.status, reply.headers};
   if (!response.headers.find("Content-Length")) {
     response.headers.add("Content-Length", std::to_string(reply.body.size()));
@@ -64,8 +58,20 @@ HttpResponse FakeRegistry::perform(const HttpRequest& request, HttpBodySink& sin
   return response;
 }
 
+FakeReply FakeRegistry::respond(const FakeRequest& request) {
+  const std::lock_guard guard(mutex_);
+  requests_.push_back(request);
+  std::optional<FakeReply> bent = intercept ? intercept(request) : std::nullopt;
+  return bent ? *bent : answer(request);
+}
+
+void FakeRegistry::expire_tokens() {
+  const std::lock_guard guard(mutex_);
+  first_valid_token_ = tokens_ + 1;
+}
+
 FakeReply FakeRegistry::answer(const FakeRequest& request) {
-  if (request.url.host == "auth.test") return give_token(request);
+  if (request.url.path == "/token") return give_token(request);
   if (auto denied = challenge(request)) return *denied;
   return serve(request);
 }
@@ -89,16 +95,18 @@ std::optional<FakeReply> FakeRegistry::challenge(const FakeRequest& request) con
     return reply;
   }
   if (auth != Auth::Bearer) return std::nullopt;
-  if (header.starts_with("Bearer full.")) return std::nullopt;
-  if (header.starts_with("Bearer anonymous.") && anonymous_may_pull && !writes) return std::nullopt;
+  const auto pieces = split(header, '.');
+  const bool is_valid = pieces.size() > 1 && parse_int(pieces[1]).value_or(-1) >= first_valid_token_;
+  if (header.starts_with("Bearer full.") && is_valid) return std::nullopt;
+  if (header.starts_with("Bearer anonymous.") && is_valid && anonymous_may_pull && !writes) return std::nullopt;
   const auto parts = split(request.url.path, '/');
   FakeReply reply = error_reply(401, "UNAUTHORIZED", "authentication required");
-  std::string field = R"(Bearer realm="https://auth.test/token",service="registry.test")";
+  std::string field = "Bearer realm=\"" + token_realm + "\",service=\"registry.test\"";
   if (parts.size() > 4) {
     field += ",scope=\"repository:" + parts[2] + (parts.size() > 5 ? "/" + parts[3] : "") + ":pull" +
              (writes ? ",push" : "") + "\"";
   }
-  if (!header.empty()) field += ",error=\"insufficient_scope\"";
+  if (!header.empty()) field += is_valid ? ",error=\"insufficient_scope\"" : ",error=\"invalid_token\"";
   reply.headers.add("WWW-Authenticate", field);
   return reply;
 }

@@ -40,11 +40,16 @@ class FakeRegistry : public HttpTransport {
   std::string password = "secret";
   bool anonymous_may_pull = true;
   bool mounts = true;
-  bool has_referrers = true;
+  std::string token_realm = "https://auth.test/token";
   /// Answers in place of the registry; called with every request, token requests included.
   std::function<std::optional<FakeReply>(const FakeRequest&)> intercept;
 
   HttpResponse perform(const HttpRequest& request, HttpBodySink& sink) override;
+
+  /// The answer to one request, for servers that carry it over real connections.
+  FakeReply respond(const FakeRequest& request);
+  /// Every token that was given out is worth nothing from now on.
+  void expire_tokens();
 
   std::string put_blob(const std::string& repository, const std::string& bytes);
   std::string put_manifest(const std::string& repository, const std::string& reference, const std::string& media_type,
@@ -81,6 +86,7 @@ class FakeRegistry : public HttpTransport {
   std::vector<FakeRequest> requests_;
   std::map<std::string, std::string> uploads_;
   int tokens_ = 0;
+  int first_valid_token_ = 0;
   int uploads_started_ = 0;
 };
 

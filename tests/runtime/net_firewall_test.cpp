@@ -78,11 +78,11 @@ TEST_F(ForeignFirewall, UfwKeepsItsSayAboutStrangers) {
 
 TEST_F(ForeignFirewall, ChainWithoutAPlaceIsNamedWithTheCommandThatOpensIt) {
   const Fd neighbour = add_neighbour();
-  shell("nft 'add table inet mine; add chain inet mine fwd { type filter hook forward priority 5; policy drop; }'");
+  shell("nft 'add table inet mine; add chain inet mine strict { type filter hook forward priority 5; policy drop; }'");
   const NetworkSetup setup = start_web();
   ASSERT_EQ(setup.network.warnings.size(), 1u);
   const std::string& warning = setup.network.warnings[0];
-  EXPECT_NE(warning.find("chain fwd of table inet mine drops"), std::string::npos) << warning;
+  EXPECT_NE(warning.find("chain strict of table inet mine drops"), std::string::npos) << warning;
   EXPECT_EQ(shell(warning.substr(warning.find("nft '"))), "");
   expect_works_outside(neighbour, setup);
 }

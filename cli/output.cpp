@@ -59,6 +59,6 @@ bool wants_colour(int fd) {
          (terminal == nullptr || std::strcmp(terminal, "dumb") != 0);
 }
 
-std::string version_line() { return std::string("ctr version ") + CTR_VERSION + "\n"; }
+std::string version_line() { return "ctr version " CTR_VERSION "\n"; }
 
 }  // namespace ctr

@@ -92,15 +92,18 @@ void sign_aws_request(HttpHeaders& headers, std::string_view method, const Url& 
   const std::string request = std::string(method) + "\n" + url.path + "\n" + canonical_query(url.query) + "\n" +
                               canonical.lines + "\n" + canonical.names + "\n" + Digest::of(body).hex();
   const std::string where = day + "/" + scope.region + "/" + scope.service + "/aws4_request";
-  const std::string to_sign = std::string(kAlgorithm) + "\n" + when + "\n" + where + "\n" + Digest::of(request).hex();
+  const std::vector<std::string> signed_lines = {std::string(kAlgorithm), when, where, Digest::of(request).hex()};
+  const std::string to_sign = join(signed_lines, "\n");
 
   std::string key = hmac_sha256("AWS4" + keys.secret_access_key, day);
   key = hmac_sha256(key, scope.region);
   key = hmac_sha256(key, scope.service);
   key = hmac_sha256(key, "aws4_request");
-  headers.set("Authorization", std::string(kAlgorithm) + " Credential=" + keys.access_key_id + "/" + where +
-                                   ", SignedHeaders=" + canonical.names +
-                                   ", Signature=" + to_hex(hmac_sha256(key, to_sign)));
+  std::string value(kAlgorithm);
+  value.append(" Credential=").append(keys.access_key_id).append("/").append(where);
+  value.append(", SignedHeaders=").append(canonical.names);
+  value.append(", Signature=").append(to_hex(hmac_sha256(key, to_sign)));
+  headers.set("Authorization", value);
 }
 
 }  // namespace ctr

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace ctr {
 
@@ -26,6 +27,31 @@ std::string number_text(const std::optional<std::int64_t>& number) {
 std::string rule_text(const DeviceRule& rule) {
   if (rule.type == 'a' && !rule.major && !rule.minor && rule.access == "rwm") return "a";
   return std::string(1, rule.type) + " " + number_text(rule.major) + ":" + number_text(rule.minor) + " " + rule.access;
+}
+
+bool covers(const std::optional<std::int64_t>& wide, const std::optional<std::int64_t>& narrow) {
+  return !wide || wide == narrow;
+}
+
+/// The list of v1 holds what is allowed; a denial takes out of it only what it names exactly. A hole in something wider
+/// would silently not be there.
+void refuse_holes(const std::vector<DeviceRule>& rules) {
+  for (std::size_t index = 0; index < rules.size(); ++index) {
+    const DeviceRule& denied = rules[index];
+    if (denied.is_allowed || rule_text(denied) == "a") continue;
+    for (std::size_t before = index; before-- > 0 && rule_text(rules[before]) != "a";) {
+      const DeviceRule& wide = rules[before];
+      const bool is_same_place = wide.type == denied.type && wide.major == denied.major && wide.minor == denied.minor;
+      const bool is_wider = (wide.type == denied.type || wide.type == 'a') && covers(wide.major, denied.major) &&
+                            covers(wide.minor, denied.minor) && !is_same_place;
+      // Making a node is allowed to everybody below, and opens nothing.
+      const bool shares_access = wide.access.find_first_of("rw") != std::string::npos &&
+                                 denied.access.find_first_of("rw") != std::string::npos;
+      if (!wide.is_allowed || !is_wider || !shares_access) continue;
+      throw Error(ErrorKind::Unavailable, "cgroup v1 cannot deny the device " + json_quote(rule_text(denied)) +
+                                              " after allowing " + json_quote(rule_text(wide)));
+    }
+  }
 }
 
 /// v1 takes type "a" only as "everything": with numbers it stands for both types.
@@ -194,6 +220,7 @@ void apply_device_rules(const Cgroup& group, const std::vector<DeviceRule>& rule
   if (rules.empty()) return;
   const std::vector<DeviceRule> all = complete_device_rules(rules);
   if (const auto directory = group.directory_of("devices")) {
+    refuse_holes(rules);
     const Fd allow_file = open_file(*directory / "devices.allow", O_WRONLY);
     const Fd deny_file = open_file(*directory / "devices.deny", O_WRONLY);
     for (const DeviceRule& rule : all) write_v1_rule(allow_file, deny_file, rule);

@@ -54,11 +54,11 @@ constexpr std::array kPropagations = {
 };
 
 /// Flags of the superblock that fsconfig takes by name.
-constexpr std::array<std::string_view, 8> kSuperblockFlags = {"sync",   "async",    "dirsync",    "mand",
-                                                              "nomand", "lazytime", "nolazytime", "silent"};
+constexpr std::array<std::string_view, 7> kSuperblockFlags = {"sync",   "async",    "dirsync",   "mand",
+                                                              "nomand", "lazytime", "nolazytime"};
 /// What mount(8) understands and the kernel needs nothing done for.
-constexpr std::array<std::string_view, 7> kIgnored = {"defaults",   "remount", "loud", "iversion",
-                                                      "noiversion", "acl",     "noacl"};
+constexpr std::array<std::string_view, 8> kIgnored = {"defaults",   "remount", "loud",  "silent",
+                                                      "noiversion", "acl",     "noacl", "iversion"};
 
 const Attribute* find_attribute(std::string_view name) {
   const auto found =

@@ -197,6 +197,15 @@ void check_platform(const Json& config) {
   }
 }
 
+void check_rlimits(const std::vector<RlimitSpec>& limits) {
+  for (std::size_t index = 0; index < limits.size(); ++index) {
+    const auto is_same = [&](const RlimitSpec& other) { return other.type == limits[index].type; };
+    if (std::any_of(limits.begin(), limits.begin() + static_cast<std::ptrdiff_t>(index), is_same)) {
+      throw Error(ErrorKind::Invalid, "rlimits lists " + limits[index].type + " twice");
+    }
+  }
+}
+
 /// What the specification knows and this runtime does not do: silently leaving it out would be worse.
 void check_supported(const Spec& spec) {
   if (spec.linux.intel_rdt) throw Error(ErrorKind::Unavailable, "linux.intelRdt is not supported");
@@ -248,6 +257,7 @@ ProcessSpec parse_process(const Json& value) {
   process.rlimits = list<RlimitSpec>(value, "rlimits", [](const Json& limit) {
     return RlimitSpec{limit.require_string("type"), limit_value(limit, "soft"), limit_value(limit, "hard")};
   });
+  check_rlimits(process.rlimits);
   process.no_new_privileges = value.bool_or("noNewPrivileges");
   process.apparmor_profile = checked(value.string_or("apparmorProfile"));
   process.selinux_label = checked(value.string_or("selinuxLabel"));

@@ -1,4 +1,6 @@
 // Parsing linux.resources and linux.seccomp of config.json.
+#include <algorithm>
+
 #include "runtime/spec.h"
 #include "runtime/spec_reader.h"
 
@@ -156,6 +158,14 @@ SeccompSpec parse_seccomp(const Json& value) {
   seccomp.listener_path = checked(value.string_or("listenerPath"));
   seccomp.listener_metadata = value.string_or("listenerMetadata");
   seccomp.rules = list<SeccompRule>(value, "syscalls", parse_rule);
+  const bool notifies = std::any_of(seccomp.rules.begin(), seccomp.rules.end(),
+                                    [](const SeccompRule& rule) { return rule.action == SeccompAction::Notify; });
+  if (seccomp.listener_path.empty() && notifies) {
+    throw Error(ErrorKind::Invalid, "SCMP_ACT_NOTIFY needs a listenerPath");
+  }
+  if (seccomp.listener_path.empty() && !seccomp.listener_metadata.empty()) {
+    throw Error(ErrorKind::Invalid, "listenerMetadata needs a listenerPath");
+  }
   return seccomp;
 }
 

@@ -35,6 +35,8 @@ void wait_for_hook(Sandbox& process, const HookSpec& hook, const std::string& na
     const int ready = ::poll(&waiting, 1, left);
     if (ready < 0 && errno == EINTR) continue;
     if (ready > 0) break;
+    // What it started too: a shell's children would hold our streams open.
+    ::kill(-process.pid(), SIGKILL);
     process.kill(SIGKILL);
     process.wait();
     throw Error(ErrorKind::Unavailable, name + " did not end within " + std::to_string(*hook.timeout_seconds) + " s");
@@ -124,13 +126,7 @@ void run_start_container_hooks(const Spec& spec, const SandboxOptions& options, 
 
 void run_poststart_hooks(const Spec& spec, const SandboxOptions& options, pid_t pid) {
   const std::string state = hook_state(spec, options, "running", pid);
-  for (const HookSpec& hook : spec.hooks.poststart) {
-    try {
-      run_hook(hook, "poststart", state);
-    } catch (const Error&) {
-      // The specification: log a warning and go on. There is no log here.
-    }
-  }
+  for (const HookSpec& hook : spec.hooks.poststart) run_hook(hook, "poststart", state);
 }
 
 std::function<void(pid_t)> start_container_hooks_of(const Spec& spec, const SandboxOptions& options,

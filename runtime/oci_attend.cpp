@@ -48,14 +48,7 @@ bool is_own_signal(int signal) {
 
 class Attendance {
  public:
-  Attendance(Sandbox& process, int console) : process_(process), console_(console) {
-    sigset_t all;
-    ::sigfillset(&all);
-    for (const int signal : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) ::sigdelset(&all, signal);
-    check(::sigprocmask(SIG_BLOCK, &all, &before_), "block signals");
-    signals_ = Fd(check(::signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK), "watch signals"));
-  }
-  ~Attendance() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+  Attendance(Sandbox& process, int console, int signals) : process_(process), console_(console), signals_(signals) {}
   Attendance(const Attendance&) = delete;
   Attendance& operator=(const Attendance&) = delete;
 
@@ -63,7 +56,7 @@ class Attendance {
     if (console_ >= 0) copy_size(STDIN_FILENO, console_);
     bool has_ended = false;
     while (!has_ended) {
-      std::array<pollfd, 4> waiting = {pollfd{process_.pidfd(), POLLIN, 0}, pollfd{signals_.get(), POLLIN, 0},
+      std::array<pollfd, 4> waiting = {pollfd{process_.pidfd(), POLLIN, 0}, pollfd{signals_, POLLIN, 0},
                                        pollfd{console_, POLLIN, 0},
                                        pollfd{reads_input_ ? STDIN_FILENO : -1, POLLIN, 0}};
       if (console_ < 0) waiting[3].fd = -1;
@@ -80,7 +73,7 @@ class Attendance {
  private:
   void forward_signals() {
     signalfd_siginfo info{};
-    while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    while (::read(signals_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
       const int signal = static_cast<int>(info.ssi_signo);
       if (signal == SIGWINCH && console_ >= 0) copy_size(STDIN_FILENO, console_);
       if (is_own_signal(signal)) continue;
@@ -114,16 +107,27 @@ class Attendance {
   Sandbox& process_;
   int console_;
   bool reads_input_ = true;
-  sigset_t before_{};
-  Fd signals_;
+  int signals_;
 };
 
 }  // namespace
 
-ExitStatus attend_process(Sandbox& process, const Fd& console) {
+SignalWatch::SignalWatch() {
+  sigset_t all;
+  ::sigfillset(&all);
+  for (const int signal : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) ::sigdelset(&all, signal);
+  check(::sigprocmask(SIG_BLOCK, &all, &before_), "block signals");
+  signals_ = Fd(check(::signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK), "watch signals"));
+}
+
+SignalWatch::~SignalWatch() {
+  ::sigprocmask(SIG_SETMASK, &before_, nullptr);
+}
+
+ExitStatus attend_process(Sandbox& process, const Fd& console, const SignalWatch& signals) {
   std::optional<RawTerminal> raw;
   if (console) raw.emplace(STDIN_FILENO);
-  Attendance(process, console ? console.get() : -1).run();
+  Attendance(process, console ? console.get() : -1, signals.fd()).run();
   return process.wait();
 }
 

@@ -96,6 +96,15 @@ void print_table(const std::vector<std::vector<std::string>>& rows) {
 
 }  // namespace
 
+void run_last_hooks(const Spec& spec, const OciContainer& container) {
+  SandboxOptions options;
+  options.id = container.id;
+  options.bundle = container.bundle;
+  for (const std::string& failure : run_poststop_hooks(spec, options)) {
+    write_all(STDERR_FILENO, as_bytes("ctr-oci: " + failure + "\n"), "standard error");
+  }
+}
+
 void destroy_container(const OciContext& context, const OciContainer& container) {
   if (const auto process = open_container_process(container)) {
     signal_process(process->get(), SIGKILL);
@@ -105,18 +114,15 @@ void destroy_container(const OciContext& context, const OciContainer& container)
     group->kill();
     group->remove(std::chrono::milliseconds(kEndPatienceMs));
   }
+  std::optional<Bundle> bundle;
   try {
-    const Bundle bundle = context.store.load_config(container.id);
-    SandboxOptions options;
-    options.id = container.id;
-    options.bundle = container.bundle;
-    for (const std::string& failure : run_poststop_hooks(bundle.spec, options)) {
-      write_all(STDERR_FILENO, as_bytes("ctr-oci: " + failure + "\n"), "standard error");
-    }
+    bundle = context.store.load_config(container.id);
   } catch (const Error&) {
     // Without its config.json there are no hooks to run.
   }
+  // The container is gone before its last hooks look for it.
   context.store.remove(container.id);
+  if (bundle) run_last_hooks(bundle->spec, container);
 }
 
 int oci_state(const OciContext& context, const OciArguments& arguments) {

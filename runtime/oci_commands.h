@@ -2,6 +2,7 @@
 // status; failures are thrown.
 #pragma once
 
+#include <csignal>
 #include <string>
 #include <vector>
 
@@ -41,8 +42,27 @@ std::string container_id_of(const OciArguments& rest);
 /// Ends a container that may still live and removes everything that is left of it.
 void destroy_container(const OciContext& context, const OciContainer& container);
 
+/// The poststop hooks, after a container's end or failed creation. Their failures are printed and stop nothing.
+void run_last_hooks(const Spec& spec, const OciContainer& container);
+
+/// From its making on, signals to this process wait to be handed on instead of ending it. Made before the process is
+/// started, which may otherwise be left alone by a signal that comes between.
+class SignalWatch {
+ public:
+  SignalWatch();
+  ~SignalWatch();
+  SignalWatch(const SignalWatch&) = delete;
+  SignalWatch& operator=(const SignalWatch&) = delete;
+
+  int fd() const noexcept { return signals_.get(); }
+
+ private:
+  sigset_t before_{};
+  Fd signals_;
+};
+
 /// Waits for the process like a terminal's user would: signals are handed on, and with a terminal bytes go both ways.
-ExitStatus attend_process(Sandbox& process, const Fd& console);
+ExitStatus attend_process(Sandbox& process, const Fd& console, const SignalWatch& signals);
 
 void print_line(const std::string& text);
 

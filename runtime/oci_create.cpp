@@ -1,6 +1,8 @@
 // create, start, run: from a bundle to a running container and, for run, to its end.
+#include <csignal>
 #include <cstdlib>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -23,6 +25,7 @@ struct CreateOptions {
   fs::path bundle;
   fs::path console_socket;
   fs::path pid_file;
+  fs::path pidfd_socket;
   int preserved_fds = 0;
   bool use_pivot_root = true;
   bool use_new_keyring = true;
@@ -42,6 +45,7 @@ CreateOptions parse_create_options(const OciArguments& arguments, const std::vec
   options.bundle = fs::absolute(flags.value_or("bundle", ".")).lexically_normal();
   options.console_socket = flags.value_or("console-socket", "");
   options.pid_file = flags.value_or("pid-file", "");
+  options.pidfd_socket = flags.value_or("pidfd-socket", "");
   options.preserved_fds = static_cast<int>(flags.number("preserve-fds").value_or(0));
   // Socket activation hands its descriptors on by itself.
   if (const char* listen = std::getenv("LISTEN_FDS")) {
@@ -107,6 +111,7 @@ class Creation {
         group->remove();
       }
       context_.store.remove(options_.id);
+      if (has_process_) run_last_hooks(bundle_.spec, container_);
     } catch (const Error&) {
       // The failure that brought us here is the one to tell.
     }
@@ -120,16 +125,20 @@ class Creation {
     Bundle copy = bundle_;
     copy.path = directory_;
     save_bundle(copy, Durability::Cached);
+    // From here on `delete --force` finds what a creator that is killed leaves behind.
+    context_.store.save(container_);
     const CgroupPolicy policy = context_.is_rootless ? CgroupPolicy::BestEffort : CgroupPolicy::Required;
     cgroup_ = Cgroup::create(container_.cgroup_path, bundle_.spec.linux.resources, policy);
     SandboxOptions options = sandbox_options(options_, bundle_);
     if (gate == Gate::Directory) options.gate_directory = directory_;
+    has_process_ = true;
     Sandbox sandbox = start_sandbox(bundle_.spec, bundle_.spec.root.path, {}, &*cgroup_, options);
     container_.pid = sandbox.pid();
     container_.start_time = process_start_time(sandbox.pid()).value_or(0);
     context_.store.save(container_);
     if (context_.uses_systemd) register_with_systemd(container_.cgroup_path, bundle_.spec, sandbox.pid());
     if (!options_.console_socket.empty()) send_console(options_.console_socket, sandbox.take_console().get());
+    if (!options_.pidfd_socket.empty()) send_pidfd(options_.pidfd_socket, sandbox.pidfd());
     if (!options_.pid_file.empty()) {
       write_file_atomic(options_.pid_file, std::to_string(sandbox.pid()), Durability::Cached);
     }
@@ -146,8 +155,15 @@ class Creation {
   fs::path directory_;
   OciContainer container_;
   std::optional<Cgroup> cgroup_;
+  bool has_process_ = false;
   bool is_kept_ = false;
 };
+
+/// The container is stopped then, and its deletion runs the last hooks.
+void end_container(const OciContainer& container) {
+  const auto process = open_container_process(container);
+  if (process) ::syscall(SYS_pidfd_send_signal, process->get(), SIGKILL, nullptr, 0);
+}
 
 }  // namespace
 
@@ -177,9 +193,14 @@ int oci_start(const OciContext& context, const OciArguments& arguments) {
   options.bundle = container.bundle;
   options.seccomp_filter = bundle.seccomp_filter;
   const auto group = OciStore::cgroup_of(container);
-  run_start_container_hooks(bundle.spec, options, group ? &*group : nullptr, container.pid);
-  open_start_gate(context.store.directory_of(container.id), bundle.spec.process->args.at(0));
-  run_poststart_hooks(bundle.spec, options, container.pid);
+  try {
+    run_start_container_hooks(bundle.spec, options, group ? &*group : nullptr, container.pid);
+    open_start_gate(context.store.directory_of(container.id), bundle.spec.process->args.at(0));
+    run_poststart_hooks(bundle.spec, options, container.pid);
+  } catch (const Error&) {
+    end_container(container);
+    throw;
+  }
   return 0;
 }
 
@@ -191,13 +212,15 @@ int oci_run(const OciContext& context, const OciArguments& arguments) {
   Creation creation(context, options);
   Sandbox sandbox = creation.create(Creation::Gate::Parent);
   const Fd console = sandbox.take_console();
+  std::optional<SignalWatch> signals;
+  if (!options.is_detached) signals.emplace();
   sandbox.start();
   creation.keep();
   if (options.is_detached) {
     sandbox.release();
     return 0;
   }
-  const ExitStatus status = attend_process(sandbox, console);
+  const ExitStatus status = attend_process(sandbox, console, *signals);
   sandbox.release();
   if (!options.keeps) destroy_container(context, creation.container());
   return status.shell_code();

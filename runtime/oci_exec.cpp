@@ -70,10 +70,20 @@ ProcessSpec process_from_flags(const OciFlags& flags, const ProcessSpec& base) {
   return process;
 }
 
+/// What a process.json leaves out is the container's, as runc has it: callers write only what they mean to change.
+void inherit(ProcessSpec& process, const ProcessSpec& container) {
+  if (!process.capabilities) process.capabilities = container.capabilities;
+  if (process.rlimits.empty()) process.rlimits = container.rlimits;
+  if (process.apparmor_profile.empty()) process.apparmor_profile = container.apparmor_profile;
+  if (process.selinux_label.empty()) process.selinux_label = container.selinux_label;
+  if (!process.oom_score_adj) process.oom_score_adj = container.oom_score_adj;
+}
+
 ProcessSpec process_of(const OciFlags& flags, const Spec& spec) {
   const auto file = flags.value("process");
   if (!file) return process_from_flags(flags, *spec.process);
   ProcessSpec process = in_context(*file, [&] { return parse_process(Json::parse(read_file(*file, 16 * kMiB))); });
+  inherit(process, *spec.process);
   if (flags.is_on("tty")) process.terminal = true;
   return process;
 }
@@ -124,15 +134,18 @@ int oci_exec(const OciContext& context, const OciArguments& arguments) {
     send_console(console_socket, console.get());
     console.reset();
   }
+  if (const auto socket = flags.value("pidfd-socket")) send_pidfd(*socket, sandbox.pidfd());
   if (const auto pid_file = flags.value("pid-file")) {
     write_file_atomic(*pid_file, std::to_string(sandbox.pid()), Durability::Cached);
   }
+  std::optional<SignalWatch> signals;
+  if (!is_detached) signals.emplace();
   sandbox.start();
   if (is_detached) {
     sandbox.release();
     return 0;
   }
-  const ExitStatus end = attend_process(sandbox, console);
+  const ExitStatus end = attend_process(sandbox, console, *signals);
   sandbox.release();
   return end.shell_code();
 }

@@ -107,6 +107,7 @@ int oci_features(const OciContext&, const OciArguments& arguments) {
   json["mountOptions"] = known_mount_options();
   json["linux"] = linux_features();
   json["annotations"] = Json::object({{"org.opencontainers.runc.checkpoint.enabled", "false"}});
+  json["potentiallyUnsafeConfigAnnotations"] = Json::array();
   print_line(json.dump_pretty() + "\n");
   return 0;
 }

@@ -189,6 +189,7 @@ Fd Sandbox::take_seccomp_listener() {
 
 void Sandbox::start() {
   State& state = *state_;
+  // A failure here throws with the gate still closed: the destructor ends the process.
   if (state.before_start) state.before_start(state.pid);
   InitMessage failure{};
   bool has_failed = false;
@@ -209,7 +210,14 @@ void Sandbox::start() {
     throw describe_failure(state.init->plan, failure);
   }
   state.init.reset();
-  if (state.after_start) state.after_start(state.pid);
+  if (!state.after_start) return;
+  try {
+    state.after_start(state.pid);
+  } catch (const Error&) {
+    kill(SIGKILL);
+    wait();
+    throw;
+  }
 }
 
 Fd Sandbox::release() {

@@ -14,6 +14,10 @@ void set_console_size(int terminal, const ConsoleSize& size) {
   check(::ioctl(terminal, TIOCSWINSZ, &window), "set the size of the terminal");
 }
 
+void send_pidfd(const fs::path& socket_path, int pidfd) {
+  send_descriptor_to(socket_path, "pidfd", pidfd);
+}
+
 void send_console(const fs::path& socket_path, int master) {
   // The name is what runc sends; receivers show it or ignore it.
   send_descriptor_to(socket_path, "/dev/ptmx", master);

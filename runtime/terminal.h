@@ -10,6 +10,9 @@ namespace ctr {
 
 void set_console_size(int terminal, const ConsoleSize& size);
 
+/// Hands a descriptor of the process to whoever listens on the socket of --pidfd-socket.
+void send_pidfd(const fs::path& socket_path, int pidfd);
+
 /// Hands the master to whoever listens on the socket of --console-socket, in runc's protocol (one SCM_RIGHTS message).
 void send_console(const fs::path& socket_path, int master);
 

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -205,6 +206,14 @@ CommandOutput run_command(Command command, std::string_view input, std::uint64_t
 }
 
 fs::path own_program_directory() {
+  // Executed from a detached mount, a program has no path; who did that says where the file is.
+  const char* named = std::getenv(kOwnProgramVariable);
+  struct stat there {};
+  struct stat own {};
+  if (named != nullptr && ::stat(named, &there) == 0 && ::stat("/proc/self/exe", &own) == 0 &&
+      there.st_dev == own.st_dev && there.st_ino == own.st_ino) {
+    return fs::path(named).parent_path();
+  }
   const std::optional<std::string> program = find_link("/proc/self/exe");
   if (!program) throw Error(ErrorKind::NotFound, "/proc/self/exe cannot be read: is /proc mounted");
   return fs::path(*program).parent_path();

@@ -73,6 +73,9 @@ CommandOutput run_command(Command command, std::string_view input = {}, std::uin
 /// The file that argv[0] would start, or nothing.
 std::optional<fs::path> find_program(std::string_view name);
 
+/// Holds the path of a program that was executed again from a protected copy of itself.
+inline constexpr const char* kOwnProgramVariable = "CTR_OWN_PROGRAM";
+
 /// The directory of the running program, resolved.
 fs::path own_program_directory();
 /// A program or module that belongs to ctr: beside the running program, or in ../libexec/ctr/. Throws NotFound.

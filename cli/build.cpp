@@ -36,6 +36,7 @@ int build(Invocation& invocation) {
   if (request.standard_input == STDIN_FILENO && reads_standard_input(request) && is_terminal(STDIN_FILENO)) {
     throw Error(ErrorKind::Invalid, "standard input is a terminal: give it a Dockerfile or a tar, or name a directory");
   }
+  protect_from_builds();
   BuildResult result;
   try {
     const std::unique_ptr<BuildProgress> view = make_build_view(progress_mode(flags), STDERR_FILENO);

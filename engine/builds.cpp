@@ -6,8 +6,11 @@
 #include "engine/logins.h"
 #include "image/store.h"
 #include "registry/session.h"
+#include "runtime/protected_program.h"
 
 namespace ctr {
+
+void protect_from_builds() { run_from_protected_program(); }
 
 BuildResult build_image(Context& context, const BuildRequest& request, BuildProgress& progress) {
   const TraceSpan span("build");

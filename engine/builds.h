@@ -6,6 +6,10 @@
 
 namespace ctr {
 
+/// Executes this program again from a read-only mount of its file, unless it runs from one: a RUN step's first process is
+/// a copy of this one, and must not lead to a file that the step could write. Before anything is read or printed.
+void protect_from_builds();
+
 /// Builds and names the image; throws BuildFailure where the Dockerfile or a step is at fault, Error otherwise.
 BuildResult build_image(Context& context, const BuildRequest& request, BuildProgress& progress);
 

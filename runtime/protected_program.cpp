@@ -1,9 +1,12 @@
 #include "runtime/protected_program.h"
 
+#include <cerrno>
+#include <cstdlib>
 #include <fcntl.h>
 #include <linux/memfd.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -12,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/mount.h"
+#include "base/process.h"
 #include "base/text.h"
 
 extern "C" char** environ;
@@ -69,7 +73,13 @@ Fd open_protected_program(const fs::path& path) {
 
 void run_from_protected_program() {
   const Fd own = open_file(kOwnProgram, O_RDONLY);
-  if (is_read_only(own.get()) || is_sealed(own.get())) return;
+  if (is_read_only(own.get()) || is_sealed(own.get())) {
+    // Executed by descriptor, it would be shown under the descriptor's number (before Linux 6.14).
+    ::prctl(PR_SET_NAME, program_invocation_short_name, 0, 0, 0);
+    return;
+  }
+  // A file that we may not write is none that our containers may: rootless, with a program that root installed.
+  if (::faccessat(AT_FDCWD, kOwnProgram, W_OK, AT_EACCESS) != 0) return;
   const Fd program = open_protected_program(kOwnProgram);
   const std::string text = read_file("/proc/self/cmdline", 16 * kMiB);
   std::vector<std::string> arguments = split(text, '\0');
@@ -77,6 +87,7 @@ void run_from_protected_program() {
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
+  if (const auto path = find_link(kOwnProgram)) ::setenv(kOwnProgramVariable, path->c_str(), 1);
   ::syscall(SYS_execveat, program.get(), "", argv.data(), environ, AT_EMPTY_PATH);
   throw_errno(errno, "execute this program from a protected copy");
 }

@@ -12,7 +12,8 @@ namespace ctr {
 /// the one file, or a sealed copy in memory where mounts can't be made.
 Fd open_protected_program(const fs::path& path);
 
-/// Executes this program again from such a descriptor, unless it runs from one. Does not return in the first case.
+/// Executes this program again from such a descriptor, unless it runs from one or nobody could write it anyway. Does not
+/// return in the first case. Descriptors that are not close-on-exec stay.
 void run_from_protected_program();
 
 }  // namespace ctr

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "runtime/protected_program.h"
 #include "shim/container_shim.h"
 #include "shim/exec_shim.h"
 #include "shim/own_process.h"
@@ -30,11 +31,19 @@ void hold(Starter& starter, int argc, char** argv) {
 }
 
 int run(int argc, char** argv) {
-  if (::fcntl(Starter::kDescriptor, F_SETFD, FD_CLOEXEC) < 0) {
+  if (::fcntl(Starter::kDescriptor, F_GETFD) < 0) {
     constexpr std::string_view kText = "ctr-shim is started by ctr, not by hand\n";
     [[maybe_unused]] const ssize_t count = ::write(STDERR_FILENO, kText.data(), kText.size());
     return kOwnFailure;
   }
+  try {
+    // A container's first process is a copy of this one until it executes its command.
+    run_from_protected_program();
+  } catch (const std::exception& error) {
+    Starter{Fd(Starter::kDescriptor)}.report_failure(error, kOwnFailure);
+    return kOwnFailure;
+  }
+  if (::fcntl(Starter::kDescriptor, F_SETFD, FD_CLOEXEC) < 0) return kOwnFailure;
   // Whatever else the starter's own parent left open is not ours to keep alive.
   ::syscall(SYS_close_range, Starter::kDescriptor + 1, ~0U, 0);
   ::umask(022);

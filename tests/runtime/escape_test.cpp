@@ -7,7 +7,9 @@
 #include <thread>
 
 #include "base/text.h"
+#include "runtime/bundle.h"
 #include "runtime/capabilities.h"
+#include "runtime/cgroup_layout.h"
 #include "runtime/seccomp.h"
 #include "runtime/spec_defaults.h"
 #include "tests/support/runtime_container.h"
@@ -145,6 +147,92 @@ TEST(Escape, ExecSeesNoDescriptorAndNoMemoryOfOurs) {
   sandbox.start();
   for (int round = 0; round < 20; ++round) EXPECT_EQ(container.exec(sandbox.pid(), {"true"}).code, 0);
   EXPECT_EQ(find_file(container.rootfs() / "seen").value_or(""), "");
+}
+
+TEST(Escape, ExecWithAWorkingDirectoryInADescriptorOfOursIsRefused) {
+  CTR_NEEDS_CONTAINERS();
+  TestContainer container(shell("sleep 100"));
+  Sandbox sandbox = container.create();
+  sandbox.start();
+  ProcessSpec process = *container.spec.process;
+  process.args = shell("ls /proc/self/cwd/../../../bin/ctr-victim; pwd");
+  for (int number = 3; number < 24; ++number) {
+    process.cwd = "/proc/self/fd/" + std::to_string(number);
+    JoinOptions join;
+    join.id = container.options.id;
+    try {
+      container.exec(sandbox.pid(), process, join);
+      EXPECT_EQ(container.output().find("unreachable"), std::string::npos) << number << ": " << container.output();
+    } catch (const SandboxError&) {
+      continue;
+    }
+  }
+}
+
+TEST(Escape, ConsoleThatIsALinkOfTheImageStaysInside) {
+  CTR_NEEDS_CONTAINERS();
+  // CVE-2025-52565: what is bound onto /dev/console must not land where a link leads outside.
+  const Outside outside;
+  TestContainer container(shell("stat -L -c %F /dev/console"));
+  std::erase_if(container.spec.mounts, [](const MountSpec& mount) { return mount.destination == "/dev"; });
+  make_directories(container.rootfs() / "dev/pts");
+  fs::create_symlink(outside.path() / "victim", container.rootfs() / "dev/console");
+  container.spec.process->terminal = true;
+  EXPECT_EQ(container.run().code, 0);
+  EXPECT_TRUE(outside.is_untouched());
+  // The kernel shows a mount of the terminal at the place inside that the link names, never at the victim.
+  EXPECT_NE(container.output().find("character special file"), std::string::npos) << container.output();
+}
+
+TEST(Escape, NodeOfAHostsDiskIsMadeButNotOpened) {
+  CTR_NEEDS_CONTAINERS();
+  if (cgroup_layout() == CgroupLayout::None) GTEST_SKIP() << "no cgroups";
+  TestContainer container(shell("mknod /disk b 7 0 && head -c1 /disk; mknod /mem c 1 1 && head -c1 /mem"));
+  EXPECT_NE(container.run().code, 0);
+  EXPECT_NE(container.output().find("/disk: Operation not permitted"), std::string::npos) << container.output();
+  EXPECT_NE(container.output().find("/mem: Operation not permitted"), std::string::npos) << container.output();
+}
+
+TEST(Escape, ReleaseAgentCannotBeSet) {
+  CTR_NEEDS_CONTAINERS();
+  // CVE-2022-0492: a program of the container's that the host would start when a cgroup gets empty.
+  TestContainer container(
+      shell("for f in $(ls -d /sys/fs/cgroup/*/release_agent /sys/fs/cgroup/release_agent 2>/dev/null); do "
+            "echo /evil >$f && echo written; done; "
+            "mkdir /tmp/c; mount -t cgroup -o rdma,memory c /tmp/c && echo mounted; "
+            "mount -t cgroup2 c /tmp/c && echo mounted; echo done"));
+  EXPECT_EQ(container.run().code, 0);
+  EXPECT_EQ(container.output().find("written"), std::string::npos) << container.output();
+  EXPECT_EQ(container.output().find("mounted"), std::string::npos) << container.output();
+}
+
+TEST(Escape, ProgramsThatTheHostWouldStartCannotBeNamed) {
+  CTR_NEEDS_CONTAINERS();
+  TestContainer container(
+      shell("for f in /proc/sys/kernel/core_pattern /proc/sys/kernel/modprobe /proc/sys/kernel/hotplug "
+            "/sys/kernel/uevent_helper /proc/sys/fs/binfmt_misc/register /proc/sysrq-trigger; do "
+            "(echo '|/evil' >$f) 2>/dev/null && echo $f; done; true"));
+  EXPECT_EQ(container.run().code, 0);
+  EXPECT_EQ(container.output(), "");
+}
+
+TEST(Escape, MaskOfALinkIntoProcHidesNothingElse) {
+  CTR_NEEDS_CONTAINERS();
+  // CVE-2025-52881: writes of the runtime's own that are led somewhere else through /proc.
+  TestContainer container(shell("cat /proc/sys/kernel/hostname >/dev/null; wc -c </proc/keys"));
+  fs::remove_all(container.rootfs() / "sys");
+  fs::create_symlink("/proc/self", container.rootfs() / "sys");
+  EXPECT_THROW(container.run(), SandboxError);
+}
+
+TEST(Escape, HugeConfigIsRefusedBeforeItIsParsed) {
+  TempDirectory bundle;
+  const Fd huge = open_file(bundle.path() / "config.json", O_WRONLY | O_CREAT, 0600);
+  ASSERT_EQ(::ftruncate(huge.get(), off_t{1} << 40), 0);
+  EXPECT_THROW(load_bundle(bundle.path()), Error);
+  // Deeply nested, it is small: the parser's own stack is what it is after.
+  write_file_atomic(bundle.path() / "config.json", std::string(1000000, '['), Durability::Cached);
+  EXPECT_THROW(load_bundle(bundle.path()), Error);
 }
 
 TEST(Escape, PasswdOfTheImageCannotGrowOrHang) {

@@ -117,9 +117,9 @@ void set_propagation(Spec& spec) {
     });
   };
   if (has("shared") || has("rshared")) {
-    spec.linux.rootfs_propagation = "rshared";
+    spec.linux.rootfs_propagation = "shared";
   } else if (has("slave") || has("rslave")) {
-    spec.linux.rootfs_propagation = "rslave";
+    spec.linux.rootfs_propagation = "slave";
   }
 }
 

@@ -164,7 +164,7 @@ TEST(MakeSpec, SharedMountsMakeTheRootShared) {
   mount.destination = "/x";
   mount.options = {"rbind", "rshared"};
   asked.mounts = {mount};
-  EXPECT_EQ(make_spec(example(), asked).linux.rootfs_propagation, "rshared");
+  EXPECT_EQ(make_spec(example(), asked).linux.rootfs_propagation, "shared");
 }
 
 TEST(MakeSpec, TheSameInputsGiveTheSameText) {

@@ -20,6 +20,7 @@
 #include "engine/volumes.h"
 #include "image/store.h"
 #include "runtime/bridge_network.h"
+#include "runtime/cgroup.h"
 
 namespace ctr {
 namespace {
@@ -213,6 +214,7 @@ std::vector<std::string> reset_system(Context& context) {
   std::vector<std::string> done;
   remove_all_containers(context, done);
   tidy_dead_build_networks(context);
+  remove_shared_cgroups();
   remove_all_networks(context.paths());
   done.emplace_back("removed bridges and the nftables table");
   unmount_below(context.paths().run);

@@ -149,6 +149,13 @@ std::string holder_cgroup_path(std::string_view container_id) {
   return cgroup_layout() == CgroupLayout::V2 ? layout_path(container_id, "shim") : "/ctr/shims";
 }
 
+void remove_shared_cgroups() {
+  for (const CgroupHierarchy& hierarchy : cgroup_mounts().hierarchies) {
+    // Busy groups belong to containers of another store.
+    for (const char* path : {"ctr/shims", "ctr"}) ::rmdir((hierarchy.mount_point / path).c_str());
+  }
+}
+
 void enter_holder_cgroup(std::string_view container_id) {
   const fs::path path = clean_path(holder_cgroup_path(container_id));
   for (const CgroupHierarchy& hierarchy : cgroup_mounts().hierarchies) {

@@ -35,6 +35,9 @@ std::string holder_cgroup_path(std::string_view container_id);
 /// session or job that started it. Nothing happens where no cgroup can be written.
 void enter_holder_cgroup(std::string_view container_id);
 
+/// Removes what all containers share, "/ctr" and "/ctr/shims", where nobody is in it.
+void remove_shared_cgroups();
+
 struct CgroupStats {
   std::uint64_t cpu_usage_ns = 0;
   std::uint64_t cpu_user_ns = 0;

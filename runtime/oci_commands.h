@@ -36,6 +36,9 @@ int oci_events(const OciContext& context, const OciArguments& arguments);
 int oci_spec(const OciContext& context, const OciArguments& arguments);
 int oci_features(const OciContext& context, const OciArguments& arguments);
 
+/// Goes on as ctr-runtime, protected from the container; as this program where that one is not installed.
+void continue_protected();
+
 /// The one argument that names the container. Throws Invalid when there is another number of them.
 std::string container_id_of(const OciArguments& rest);
 

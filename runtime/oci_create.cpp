@@ -11,7 +11,6 @@
 #include "runtime/hooks.h"
 #include "runtime/oci_commands.h"
 #include "runtime/oci_flags.h"
-#include "runtime/protected_program.h"
 #include "runtime/seccomp.h"
 #include "runtime/systemd_cgroup.h"
 #include "runtime/terminal.h"
@@ -173,7 +172,7 @@ int oci_create(const OciContext& context, const OciArguments& arguments) {
     parsed.is_detached = true;
     return parsed;
   }();
-  run_from_protected_program();
+  continue_protected();
   Creation creation(context, options);
   Sandbox sandbox = creation.create(Creation::Gate::Directory);
   sandbox.release();
@@ -208,7 +207,7 @@ int oci_run(const OciContext& context, const OciArguments& arguments) {
   using enum OciFlag::Kind;
   const CreateOptions options =
       parse_create_options(arguments, {{"detach,d", Switch}, {"keep", Switch}, {"no-subreaper", Switch}});
-  run_from_protected_program();
+  continue_protected();
   Creation creation(context, options);
   Sandbox sandbox = creation.create(Creation::Gate::Parent);
   const Fd console = sandbox.take_console();

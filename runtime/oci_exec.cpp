@@ -8,7 +8,6 @@
 #include "runtime/join.h"
 #include "runtime/oci_commands.h"
 #include "runtime/oci_flags.h"
-#include "runtime/protected_program.h"
 #include "runtime/terminal.h"
 
 namespace ctr {
@@ -113,7 +112,7 @@ int oci_exec(const OciContext& context, const OciArguments& arguments) {
   if (status == OciStatus::Paused && !flags.is_on("ignore-paused")) {
     throw Error(ErrorKind::Invalid, "cannot exec in a paused container (use --ignore-paused to override)");
   }
-  run_from_protected_program();
+  continue_protected();
   const Bundle bundle = context.store.load_config(container.id);
   const ProcessSpec process = process_of(flags, bundle.spec);
   const bool is_detached = flags.is_on("detach");

@@ -71,7 +71,7 @@ Fd open_protected_program(const fs::path& path) {
   }
 }
 
-void run_from_protected_program() {
+void run_from_protected_program(const fs::path& other) {
   const Fd own = open_file(kOwnProgram, O_RDONLY);
   if (is_read_only(own.get()) || is_sealed(own.get())) {
     // Executed by descriptor, it would be shown under the descriptor's number (before Linux 6.14).
@@ -80,14 +80,15 @@ void run_from_protected_program() {
   }
   // A file that we may not write is none that our containers may: rootless, with a program that root installed.
   if (::faccessat(AT_FDCWD, kOwnProgram, W_OK, AT_EACCESS) != 0) return;
-  const Fd program = open_protected_program(kOwnProgram);
+  const Fd program = open_protected_program(other.empty() ? kOwnProgram : other);
   const std::string text = read_file("/proc/self/cmdline", 16 * kMiB);
   std::vector<std::string> arguments = split(text, '\0');
   if (!arguments.empty()) arguments.pop_back();
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
-  if (const auto path = find_link(kOwnProgram)) ::setenv(kOwnProgramVariable, path->c_str(), 1);
+  const std::string path = other.empty() ? find_link(kOwnProgram).value_or("") : other.native();
+  ::setenv(kOwnProgramVariable, path.c_str(), 1);
   ::syscall(SYS_execveat, program.get(), "", argv.data(), environ, AT_EMPTY_PATH);
   throw_errno(errno, "execute this program from a protected copy");
 }

@@ -13,7 +13,8 @@ namespace ctr {
 Fd open_protected_program(const fs::path& path);
 
 /// Executes this program again from such a descriptor, unless it runs from one or nobody could write it anyway. Does not
-/// return in the first case. Descriptors that are not close-on-exec stay.
-void run_from_protected_program();
+/// return in the first case. Descriptors that are not close-on-exec stay. `program` is another one that continues the
+/// same command line; empty for this one.
+void run_from_protected_program(const fs::path& program = {});
 
 }  // namespace ctr

@@ -7,7 +7,7 @@ need_program python3
 
 # Own copies of the programs, for a test that fails would write them.
 mkdir "$work/bin"
-cp "$(dirname "$CTR")"/ctr "$(dirname "$CTR")"/ctr-shim "$(dirname "$CTR")"/ctr-init "$work/bin/"
+cp "$(dirname "$CTR")"/ctr "$(dirname "$CTR")"/ctr-shim "$(dirname "$CTR")"/ctr-init "$(dirname "$CTR")"/ctr-runtime "$work/bin/"
 [ ! -e "$(dirname "$CTR")/ctr-http.so" ] || cp "$(dirname "$CTR")/ctr-http.so" "$work/bin/"
 CTR=$work/bin/ctr
 busybox_image

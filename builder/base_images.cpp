@@ -60,8 +60,15 @@ BaseImage BaseImages::find(const std::string& name, const Platform& platform) {
   const std::string prefix =
       request_.platforms.size() > 1 ? "[" + platform.str() + " internal]" : std::string("[internal]");
   ReportedStep step(reporter_, prefix + " load metadata for " + reference.str());
-  Found found = load(reference, name, platform, step.number());
+  std::optional<Found> loaded;
+  try {
+    loaded = load(reference, name, platform, step.number());
+  } catch (const std::exception& error) {
+    step.failed(error.what());
+    throw;
+  }
   step.done();
+  Found& found = *loaded;
   std::string shown = reference.str();
   if (!reference.digest()) shown += "@" + found.image.target.digest.str();
   return known_.emplace(key, remember(std::move(found), shown)).first->second;

@@ -69,4 +69,9 @@ void ReportedStep::done(StepEnd end) {
   reporter_.end(number_, end);
 }
 
+void ReportedStep::failed(std::string_view message) {
+  is_ended_ = true;
+  reporter_.end(number_, StepEnd::Failed, message);
+}
+
 }  // namespace ctr

@@ -49,6 +49,8 @@ class ReportedStep {
   StepNumber number() const noexcept { return number_; }
   void status(const StepStatus& status) { reporter_.status(number_, status); }
   void done(StepEnd end = StepEnd::Done);
+  /// Ends it as failed, with the reason; a step that is destroyed before it ended has failed without one.
+  void failed(std::string_view message);
 
  private:
   StepReporter& reporter_;

@@ -93,7 +93,7 @@ void PlainBuildView::step_ended(StepNumber step, StepEnd end, std::chrono::nanos
     case StepEnd::Cancelled:
       return line(step, "CANCELED");
     case StepEnd::Failed:
-      return line(step, "ERROR: " + std::string(message));
+      return line(step, message.empty() ? "ERROR" : "ERROR: " + std::string(message));
   }
 }
 

@@ -46,7 +46,6 @@ end_containers() {
   umount -l "$work/podman/storage/overlay" 2>/dev/null
 }
 trap 'status=$?; trap - ERR; set +e; end_containers; (exit $status); cleanup' EXIT
-[ -z "${CTR_TEST_TRACE:-}" ] || set -x
 
 mkdir -p "$work/rootfs"/{bin,etc,proc,sys,dev,tmp}
 cp /bin/busybox "$work/rootfs/bin/busybox"

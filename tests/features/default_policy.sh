@@ -85,6 +85,8 @@ for kind in pid ipc uts cgroup; do
   is "$(run $flag host busybox readlink /proc/self/ns/$kind)" "$(readlink /proc/self/ns/$kind)" "$flag host"
 done
 [ "$(run --cgroupns private busybox readlink /proc/self/ns/cgroup)" != "$(readlink /proc/self/ns/cgroup)" ] || fail "--cgroupns private"
+status_is 125 run --userns private busybox true
+has "$(cat "$work/err")" --userns "a user namespace of its own"
 is "$(run --userns host busybox readlink /proc/self/ns/user)" "$(readlink /proc/self/ns/user)" "--userns host"
 ctr run -d --name base --ipc shareable --network none --cpus 0.5 --memory 64m --memory-reservation 32m --pids-limit 99 --cpu-shares 512 \
   --device /dev/null:/dev/mine:r --device-cgroup-rule 'c 10:229 rwm' --blkio-weight 300 --oom-score-adj 200 --shm-size 32m -t \

@@ -4,6 +4,7 @@ A check runs a container whose program looks at what it got, and compares that w
 knows nothing of ctr's code, so any OCI runtime can be put in its place: CTR_OCI=/usr/sbin/runc.
 """
 import copy
+import glob
 import json
 import os
 import shutil
@@ -282,7 +283,7 @@ def main(pattern):
             function(bundle)
             passed += 1
             if os.environ.get("CTR_VERBOSE"):
-                print("ok      ", sentence)
+                print("ok      ", sentence, flush=True)
         except Skip as why:
             skipped += 1
             print("skipped ", sentence + ":", why)
@@ -294,5 +295,10 @@ def main(pattern):
             print("FAILED  ", sentence + ":", traceback.format_exc())
         finally:
             bundle.close()
+    for parent in ["/sys/fs/cgroup/ctr-conformance", *glob.glob("/sys/fs/cgroup/*/ctr-conformance")]:
+        try:
+            os.rmdir(parent)
+        except OSError:
+            pass  # not there, or another run's
     print(f"conformance: {passed} passed, {failed} failed, {skipped} skipped")
     return failed

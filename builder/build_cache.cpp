@@ -15,11 +15,11 @@ constexpr int kRecordVersion = 1;
 constexpr std::uint64_t kRecordLimit = 4 * kMiB;
 constexpr std::uint64_t kLinesLimit = 4096 * kMiB;
 /// A use is written down when the last one is older than this.
-constexpr std::int64_t kUseGrainSeconds = 60;
+constexpr std::int64_t kUseGrainSeconds = 1;
 
 /// Makes the record's modification time its last use.
 void touch(const fs::path& path, const struct ::stat& info) {
-  if (::time(nullptr) - info.st_mtim.tv_sec < kUseGrainSeconds) return;
+  if (::time(nullptr) - info.st_mtim.tv_sec <= kUseGrainSeconds) return;
   ::utimensat(AT_FDCWD, path.c_str(), nullptr, 0);
 }
 

@@ -25,8 +25,9 @@ struct BakeOptions {
   std::vector<std::string> targets;              ///< names and patterns; empty: "default"
   std::vector<std::string> sets;                 ///< --set: TARGET.KEY[.NAME][+]=VALUE, TARGET may be a pattern
   std::map<std::string, std::string> variables;  ///< --var
-  /// The environment; also tells what `.env` says, if the caller reads it.
   std::function<std::optional<std::string>(std::string_view)> environment;
+  /// What `.env` says: Compose files ask it after the environment, as Compose does.
+  std::function<std::optional<std::string>(std::string_view)> dot_env;
 };
 
 struct BakeGroup {

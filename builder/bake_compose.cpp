@@ -253,7 +253,8 @@ std::vector<BakeTarget> compose_bake_targets(const std::vector<BakeFile>& files,
   const ComposeLookup lookup = [&](std::string_view name) -> std::optional<std::string> {
     const auto given = options.variables.find(std::string(name));
     if (given != options.variables.end()) return given->second;
-    return options.environment ? options.environment(name) : std::nullopt;
+    const auto value = options.environment ? options.environment(name) : std::nullopt;
+    return value || !options.dot_env ? value : options.dot_env(name);
   };
   Json project = Json::object();
   for (const BakeFile& file : files) {

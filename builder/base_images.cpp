@@ -74,6 +74,15 @@ BaseImage BaseImages::find(const std::string& name, const Platform& platform) {
   return known_.emplace(key, remember(std::move(found), shown)).first->second;
 }
 
+BaseImage BaseImages::find_built(const std::string& target, const Descriptor& image, const Platform& platform) {
+  const std::string shown = "target:" + target;
+  const std::string key = shown + "\n" + platform.str();
+  if (const auto known = known_.find(key); known != known_.end()) return known->second;
+  pin_.add(image.digest);
+  Found found{Reference::parse("target"), load_image(store_.blobs(), image, platform)};
+  return known_.emplace(key, remember(std::move(found), shown)).first->second;
+}
+
 BaseImage BaseImages::remember(Found found, const std::string& shown_name) {
   pin_.add(found.image.manifest.digest);
   BaseImage result{shown_name, found.image.manifest.digest, found.image.config};

@@ -23,6 +23,8 @@ class BaseImages {
 
   /// Throws NotFound in Docker's words.
   BaseImage find(const std::string& name, const Platform& platform);
+  /// An image that another build of this command made: a bake target.
+  BaseImage find_built(const std::string& target, const Descriptor& image, const Platform& platform);
   /// An image in an OCI layout directory: its blobs are taken into the store.
   BaseImage find_in_layout(const OciLayoutSource& layout, const Platform& platform);
 

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/random.h"
 #include "base/task_pool.h"
 #include "base/text.h"
 #include "base/trace.h"
@@ -15,6 +16,7 @@
 #include "builder/build_export.h"
 #include "builder/build_outputs.h"
 #include "builder/cache_transfer.h"
+#include "builder/cache_usage.h"
 #include "builder/dockerfile_parser.h"
 #include "builder/explain.h"
 #include "builder/git_source.h"
@@ -26,6 +28,7 @@ namespace ctr {
 
 namespace {
 
+constexpr std::size_t kIdBytes = 13;
 constexpr std::size_t kMinJobs = 4;  // steps wait for networks and disks more than for processors
 
 /// The platforms to build for, each once.
@@ -45,7 +48,12 @@ std::vector<Platform> requested_platforms(const BuildRequest& request) {
   return result;
 }
 
-void check_request(const BuildRequest& request) {
+void check_request(const BuildRequest& request, const BuildServices& services) {
+  if (request.on_failure == FailureAction::Shell && !services.offer_shell)
+    throw Error(ErrorKind::Invalid, "--on-failure=shell needs a terminal: standard input and standard error are none");
+  if (!request.provenance.empty())
+    throw Error(ErrorKind::Unavailable, "provenance attestations are not supported yet: the statement names the digest of the "
+                                        "pushed manifest, which is made at push; build with --provenance=false");
   for (const std::string& tag : request.tags)
     in_context("invalid tag \"" + tag + "\"", [&] { return Reference::parse(tag); });
 }
@@ -57,7 +65,7 @@ class BuildRun {
       : store_(store),
         request_(request),
         services_(services),
-        reporter_(progress),
+        reporter_(progress, build_logs_directory(store.root()) / id_),
         pin_(store.pin()),
         cache_(store.root(), store.run()),
         contexts_(store, pin_, request, services),
@@ -65,7 +73,7 @@ class BuildRun {
         imports_(store, pin_, services) {}
 
   BuildResult run() {
-    check_request(request_);
+    check_request(request_, services_);
     const TraceSpan span("build");
     read_dockerfile();
     const auto ignore = contexts_.ignore(reporter_);
@@ -136,11 +144,17 @@ class BuildRun {
       if (lower_case(key) != lower_case(name) && (!wanted || !given || *wanted != *given)) continue;
       if (const auto* image = std::get_if<ImageSource>(&source)) return images_.find(image->reference, platform);
       if (const auto* layout = std::get_if<OciLayoutSource>(&source)) return images_.find_in_layout(*layout, platform);
-      if (std::holds_alternative<TargetSource>(source))
-        throw Error(ErrorKind::Invalid, "context " + key + " is a bake target: it can be used with `ctr buildx bake` only");
+      if (const auto* target = std::get_if<TargetSource>(&source)) return built_target(key, target->target, platform);
       return NamedTree{key};
     }
     return std::nullopt;
+  }
+
+  BaseImage built_target(const std::string& context, const std::string& target, const Platform& platform) {
+    const auto built = request_.target_images.find(target);
+    if (built == request_.target_images.end())
+      throw Error(ErrorKind::Invalid, "context " + context + " is a bake target: it can be used with `ctr buildx bake` only");
+    return images_.find_built(target, built->second, platform);
   }
 
   static std::string lower_case(std::string_view text) { return ctr::lower(text); }
@@ -168,6 +182,7 @@ class BuildRun {
     bring_layers(executor, built);
     BuildResult result = finish(built);
     export_caches(targets, built);
+    result.id = id_;
     result.metadata_json = metadata_of(result);
     return result;
   }
@@ -320,6 +335,7 @@ class BuildRun {
     BuildFailure::Details details;
     details.step = note.title;
     details.output = reporter_.tail(error.step());
+    details.output_file = reporter_.whole_output(error.step());
     details.where = {dockerfile_.source->name, static_cast<int>(note.where.start.line),
                      static_cast<int>(note.where.end.line), dockerfile_.source->text};
     details.exit_code = error.exit_code();
@@ -340,6 +356,7 @@ class BuildRun {
     if (step) step->done();
   }
 
+  const std::string id_ = random_hex(kIdBytes);
   Store& store_;
   const BuildRequest& request_;
   const BuildServices& services_;

@@ -55,6 +55,7 @@ struct BuildRequest {
   std::map<std::string, std::string> labels;
   std::vector<std::string> annotations;            ///< `[type[platform]:]key=value`
   std::map<std::string, ContextSource> named_contexts;
+  std::map<std::string, Descriptor> target_images; ///< by bake target: the image that a context `target:` stands for
   std::vector<SecretSpec> secrets;
   std::vector<SshSpec> ssh;
   std::vector<OutputSpec> outputs;               ///< empty: the image goes to the store
@@ -146,6 +147,7 @@ struct BuiltPlatform {
 
 struct BuildResult {
   std::optional<Descriptor> image;      ///< manifest, or index for several platforms; none for cacheonly, local, tar
+  std::string id;                       ///< of this build: its logs have that name
   std::string image_id;                 ///< for -q and --iidfile: the config's digest, or the index's
   std::vector<BuiltPlatform> platforms;
   std::vector<std::string> names;       ///< full names that were set, in the order of -t
@@ -181,6 +183,9 @@ class BuildFailure : public Error {
  private:
   std::shared_ptr<const Details> details_;
 };
+
+/// How many lines of a failed step's output are shown after it.
+inline constexpr std::size_t kShownOutputLines = 200;
 
 /// The text that BuildKit prints after a failure: the output between two rules, the lines of the Dockerfile with `>>>`,
 /// and `ERROR: failed to solve: …`.

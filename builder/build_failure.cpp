@@ -8,7 +8,6 @@ namespace ctr {
 namespace {
 
 constexpr int kContextLines = 4;
-constexpr std::size_t kOutputLines = 200;
 constexpr std::size_t kMaxLineWidth = 500;
 
 std::string last_lines(std::string_view text, std::size_t count) {
@@ -50,7 +49,7 @@ std::string render_failure(const BuildFailure& failure) {
   const BuildFailure::Details& details = failure.details();
   std::string result;
   if (!details.step.empty() && !details.output.empty()) {
-    result += "------\n > " + details.step + ":\n" + last_lines(details.output, kOutputLines);
+    result += "------\n > " + details.step + ":\n" + last_lines(details.output, kShownOutputLines);
     if (!details.output_file.empty()) result += "(the whole output is in " + details.output_file + ")\n";
     result += "------\n";
   }

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -48,6 +49,9 @@ class BuildProgress {
 
   /// How many steps the build has, for "[+] Building (5/8)"; may grow while stages are found.
   virtual void steps_known(int total) = 0;
+
+  /// Does what needs the terminal for itself: nothing is drawn meanwhile.
+  virtual void interrupted(const std::function<void()>& act) { act(); }
 
   /// A warning of the Dockerfile checks, or of the builder itself ("--load does nothing here: …").
   virtual void warned(std::string_view message) = 0;

@@ -20,6 +20,7 @@
 #include "builder/upper_times.h"
 #include "image/rootfs.h"
 #include "runtime/cgroup.h"
+#include "runtime/oci_commands.h"
 #include "runtime/sandbox.h"
 #include "runtime/seccomp.h"
 #include "runtime/spec.h"
@@ -86,9 +87,14 @@ class RunExecution {
   MadeLayer run() {
     const Store& store = environment_.store();
     StepSnapshot snapshot(store, step_.pin);
-    const ExitStatus status = run_process(snapshot);
-    if (step_.is_cancelled) throw Error(ErrorKind::Unavailable, "canceled");
-    if (!status.success()) throw ExitError(failure_text(status), status.shell_code());
+    try {
+      const ExitStatus status = run_process(snapshot);
+      if (step_.is_cancelled) throw Error(ErrorKind::Unavailable, "canceled");
+      if (!status.success()) throw ExitError(failure_text(status), status.shell_code());
+    } catch (const ExitError& failure) {
+      if (environment_.request().on_failure == FailureAction::Shell) offer_shell(snapshot, failure.what());
+      throw;
+    }
     const TraceSpan span("commit layer");
     if (step_.op.epoch) set_upper_times(snapshot.upper(), *step_.op.epoch, step_time_);
     const LayerInfo layer = store.layers().adopt_upper(snapshot.upper());
@@ -105,11 +111,26 @@ class RunExecution {
 
   ExitStatus run_process(const StepSnapshot& snapshot) {
     Spec spec = make_spec();
+    StepCgroup cgroup(environment_.cgroup_path() + "/" + snapshot.id(), spec.linux.resources);
+    const SandboxOptions options = sandbox_options(spec, snapshot);
+    Pipe out = make_pipe();
+    Pipe err = make_pipe();
+    const Fd null = open_file("/dev/null", O_RDONLY);
+    ExitStatus status = run_sandbox(spec, make_overlay(snapshot), {null.get(), out.write.get(), err.write.get()},
+                                    cgroup.get(), options, out, err);
+    is_out_of_memory_ = cgroup.get().oom_kills() > 0;
+    return status;
+  }
+
+  OverlayMount make_overlay(const StepSnapshot& snapshot) const {
     OverlayMount overlay = plan_rootfs(environment_.store(), step_.inputs[0].layers, snapshot.id());
-    overlay.is_volatile = true;
+    // A volatile overlay can't be mounted a second time, for the shell.
+    overlay.is_volatile = environment_.request().on_failure != FailureAction::Shell;
     overlay.lowers.push_back(make_mount_points());
-    const std::string cgroup_path = environment_.cgroup_path() + "/" + snapshot.id();
-    StepCgroup cgroup(cgroup_path, spec.linux.resources);
+    return overlay;
+  }
+
+  SandboxOptions sandbox_options(const Spec& spec, const StepSnapshot& snapshot) const {
     SandboxOptions options;
     options.id = snapshot.id();
     options.bundle = environment_.scratch_directory();
@@ -120,13 +141,37 @@ class RunExecution {
     }
     if (!step_.op.user.empty()) options.user = UserRequest{step_.op.user, {}};
     options.parent_death_signal = SIGKILL;
-    Pipe out = make_pipe();
-    Pipe err = make_pipe();
-    const Fd null = open_file("/dev/null", O_RDONLY);
-    ExitStatus status = run_sandbox(spec, std::move(overlay), {null.get(), out.write.get(), err.write.get()},
-                                    cgroup.get(), options, out, err);
-    is_out_of_memory_ = cgroup.get().oom_kills() > 0;
-    return status;
+    return options;
+  }
+
+  // ---- the shell in a failed step ----
+
+  /// The step's own shell, where it has one.
+  std::string shell_path() const {
+    const std::string& program = step_.op.arguments.front();
+    const std::string name = fs::path(program).filename();
+    return name == "bash" || name == "ash" || name == "dash" || name == "zsh" || name == "ksh" ? program : "/bin/sh";
+  }
+
+  /// A shell on the user's terminal, in the container that the step left: same files, mounts, network, user.
+  void offer_shell(const StepSnapshot& snapshot, const std::string& why) {
+    step_.reporter.interrupt([&] {
+      if (step_.is_cancelled) return;
+      environment_.services().offer_shell(why + "\nThis is a shell in the failed step; its end ends the build.",
+                                          [&] { return run_shell(snapshot); });
+    });
+  }
+
+  int run_shell(const StepSnapshot& snapshot) {
+    Spec spec = make_spec();
+    spec.process->args = {shell_path()};
+    spec.process->terminal = true;
+    if (const char* term = ::getenv("TERM")) spec.process->env.push_back(std::string("TERM=") + term);
+    StepCgroup cgroup(environment_.cgroup_path() + "/" + snapshot.id(), spec.linux.resources);
+    Sandbox sandbox = start_sandbox(spec, make_overlay(snapshot), {}, &cgroup.get(), sandbox_options(spec, snapshot));
+    const Fd console = sandbox.take_console();
+    sandbox.start();
+    return attend_process(sandbox, console).shell_code();
   }
 
   ExitStatus run_sandbox(const Spec& spec, OverlayMount overlay, const Stdio& stdio, const Cgroup& cgroup,

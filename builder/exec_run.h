@@ -34,6 +34,7 @@ class RunEnvironment {
 
   const Store& store() const noexcept { return store_; }
   const BuildRequest& request() const noexcept { return request_; }
+  const BuildServices& services() const noexcept { return services_; }
 
   /// The network of that mode, made on first use; null for "none".
   const BuildNetwork* network(const std::string& mode);

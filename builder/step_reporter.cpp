@@ -1,5 +1,12 @@
 #include "builder/step_reporter.h"
 
+#include <fcntl.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "builder/build.h"
+
 namespace ctr {
 
 namespace {
@@ -9,17 +16,43 @@ constexpr std::size_t kTailBytes = 64 * 1024;
 StepNumber StepReporter::start(std::string_view title) {
   const std::lock_guard lock(mutex_);
   const StepNumber number = ++last_;
-  steps_.emplace(number, Step{std::chrono::steady_clock::now(), {}});
+  steps_[number].started = std::chrono::steady_clock::now();
   progress_.step_started(number, title);
   return number;
 }
 
 void StepReporter::output(StepNumber step, StepStream stream, std::string_view bytes) {
   const std::lock_guard lock(mutex_);
-  std::string& tail = steps_[step].tail;
+  Step& reported = steps_[step];
+  keep(step, reported, bytes);
+  std::string& tail = reported.tail;
   tail.append(bytes);
-  if (tail.size() > 2 * kTailBytes) tail.erase(0, tail.size() - kTailBytes);
+  reported.lines += static_cast<std::size_t>(std::count(bytes.begin(), bytes.end(), '\n'));
+  if (tail.size() > 2 * kTailBytes) {
+    tail.erase(0, tail.size() - kTailBytes);
+    reported.is_cut = true;
+  }
   progress_.step_output(step, stream, bytes);
+}
+
+void StepReporter::keep(StepNumber number, Step& step, std::string_view bytes) {
+  if (logs_.empty()) return;
+  try {
+    if (!step.log) {
+      make_directories(logs_, 0700);
+      step.log = open_file(log_path(number), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    }
+    write_all(step.log.get(), as_bytes(bytes));
+  } catch (const Error& error) {
+    // A full disk ends the build where it matters, not here.
+    logs_.clear();
+    progress_.warned(std::string("what the steps print is not kept: ") + error.what());
+  }
+}
+
+void StepReporter::interrupt(const std::function<void()>& act) {
+  const std::lock_guard lock(mutex_);
+  progress_.interrupted(act);
 }
 
 void StepReporter::status(StepNumber step, const StepStatus& status) {
@@ -53,6 +86,13 @@ std::string StepReporter::tail(StepNumber step) const {
   const std::lock_guard lock(mutex_);
   const auto found = steps_.find(step);
   return found == steps_.end() ? std::string() : found->second.tail;
+}
+
+fs::path StepReporter::whole_output(StepNumber step) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = steps_.find(step);
+  if (found == steps_.end() || !found->second.log) return {};
+  return found->second.is_cut || found->second.lines > kShownOutputLines ? log_path(step) : fs::path();
 }
 
 ReportedStep::~ReportedStep() {

@@ -119,6 +119,14 @@ void TerminalBuildView::steps_known(int total) {
   total_ = total;
 }
 
+/// What was drawn stays where it is; drawing goes on below whatever came meanwhile.
+void TerminalBuildView::interrupted(const std::function<void()>& act) {
+  const std::lock_guard lock(mutex_);
+  redraw(false);
+  drawn_ = 0;
+  act();
+}
+
 void TerminalBuildView::warned(std::string_view message) {
   const std::lock_guard guard(mutex_);
   warnings_.emplace_back(message);

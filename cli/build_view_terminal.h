@@ -27,6 +27,7 @@ class TerminalBuildView final : public BuildProgress {
   void step_explained(StepNumber step, std::string_view reason) override;
   void steps_known(int total) override;
   void warned(std::string_view message) override;
+  void interrupted(const std::function<void()>& act) override;
 
  private:
   using Clock = std::chrono::steady_clock;

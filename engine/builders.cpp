@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "image/platform.h"
 #include "image/store.h"
 
 namespace ctr {
@@ -41,19 +42,32 @@ void check_name(const std::string& name) {
 }
 
 std::optional<BuilderRecord> find_builder(Context& context, const std::string& name) {
-  if (name == kDefaultBuilder) return BuilderRecord{name, "ctr", {}, ""};
+  BuilderRecord builder;
+  builder.name = name;
+  if (name == kDefaultBuilder) return builder;
   check_name(name);
   const fs::path file = file_of(context, name);
   const auto text = find_file(file, kMiB);
   if (!text) return std::nullopt;
   const Json json = Json::parse(*text, file.native());
-  return BuilderRecord{name, json.string_or("driver", "ctr"), json.strings("platforms"), json.string_or("created")};
+  builder.driver = json.string_or("driver", "ctr");
+  builder.platforms = json.strings("platforms");
+  builder.limits.jobs = static_cast<int>(json.int_or("jobs"));
+  builder.limits.memory_bytes = static_cast<std::uint64_t>(json.int_or("memory"));
+  builder.limits.cpus = json.double_or("cpus");
+  builder.cache_size = json.string_or("cache-size");
+  builder.created = json.string_or("created");
+  return builder;
 }
 
 void save(Context& context, const BuilderRecord& builder) {
   const Json json = Json::object({{"v", kRecordVersion},
                                   {"driver", builder.driver},
                                   {"platforms", Json(builder.platforms)},
+                                  {"jobs", builder.limits.jobs},
+                                  {"memory", builder.limits.memory_bytes},
+                                  {"cpus", builder.limits.cpus},
+                                  {"cache-size", builder.cache_size},
                                   {"created", builder.created}});
   write_file_atomic(file_of(context, builder.name), json.dump(), Durability::Synced);
 }
@@ -70,6 +84,10 @@ BuilderRecord create_builder(Context& context, BuilderRecord builder, BuilderApp
                                          "\" but no append mode, specify the node name to make changes for existing instances");
     }
     builder.created = existing->created;
+    if (builder.limits.jobs == 0) builder.limits.jobs = existing->limits.jobs;
+    if (builder.limits.memory_bytes == 0) builder.limits.memory_bytes = existing->limits.memory_bytes;
+    if (builder.limits.cpus == 0) builder.limits.cpus = existing->limits.cpus;
+    if (builder.cache_size.empty()) builder.cache_size = existing->cache_size;
     for (const std::string& platform : existing->platforms) {
       if (std::find(builder.platforms.begin(), builder.platforms.end(), platform) == builder.platforms.end()) {
         builder.platforms.push_back(platform);
@@ -110,6 +128,21 @@ void remove_builder(Context& context, const std::string& name) {
   if (name == kDefaultBuilder) throw Error(ErrorKind::Invalid, "the builder \"default\" cannot be removed");
   get_builder(context, name);
   remove_tree(file_of(context, name));
+}
+
+void check_platforms(const BuilderRecord& builder, const std::vector<std::string>& platforms) {
+  if (builder.platforms.empty()) return;
+  for (const std::string& text : platforms) {
+    if (text == "local") continue;
+    const Platform wanted = parse_platform(text);
+    const bool may_build = platform_score(host_platform(), wanted) > 0 ||
+                           std::any_of(builder.platforms.begin(), builder.platforms.end(), [&](const std::string& allowed) {
+                             return platform_matches(parse_platform(allowed), wanted);
+                           });
+    if (!may_build)
+      throw Error(ErrorKind::Invalid, "the builder \"" + builder.name + "\" may not build for " + text + ": it was made for " +
+                                          join(builder.platforms, ", "));
+  }
 }
 
 }  // namespace ctr

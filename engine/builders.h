@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "builder/build.h"
 #include "engine/context.h"
 
 namespace ctr {
@@ -12,7 +13,9 @@ namespace ctr {
 struct BuilderRecord {
   std::string name;
   std::string driver = "ctr";
-  std::vector<std::string> platforms;  // that may be built; never the default of a build
+  std::vector<std::string> platforms;  // that may be built besides this machine's; empty: all. Never a build's default
+  BuildLimits limits = {};             // of builds that ask for none
+  std::string cache_size;              // the bound of the build cache, "20GB" or "10%"; empty: the configuration's
   std::string created;                 // RFC 3339; empty for "default"
 };
 
@@ -30,5 +33,8 @@ void use_builder(Context& context, const std::string& name);
 /// The name that `use_builder` chose, BUILDX_BUILDER, or "default".
 std::string chosen_builder(Context& context);
 void remove_builder(Context& context, const std::string& name);
+
+/// Throws Invalid for a platform that the builder may not build, by name.
+void check_platforms(const BuilderRecord& builder, const std::vector<std::string>& platforms);
 
 }  // namespace ctr

@@ -10,7 +10,9 @@ namespace ctr {
 /// a copy of this one, and must not lead to a file that the step could write. Before anything is read or printed.
 void protect_from_builds();
 
-/// Builds and names the image; throws BuildFailure where the Dockerfile or a step is at fault, Error otherwise.
-BuildResult build_image(Context& context, const BuildRequest& request, BuildProgress& progress);
+/// Builds and names the image as the named builder is configured, or the chosen one without a name; throws BuildFailure
+/// where the Dockerfile or a step is at fault, Error otherwise.
+BuildResult build_image(Context& context, const BuildRequest& request, BuildProgress& progress,
+                        const std::string& builder = {});
 
 }  // namespace ctr

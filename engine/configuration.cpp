@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "engine/build_cache_limits.h"
 
 namespace ctr {
 namespace {
@@ -71,6 +72,8 @@ const std::map<std::string, Setter>& setters() {
       {"dns-search", [](Configuration& c, const Json& v) { c.dns_search = v.as_strings(); }},
       {"dns-opts", [](Configuration& c, const Json& v) { c.dns_options = v.as_strings(); }},
       {"default-address-pools", [](Configuration& c, const Json& v) { c.address_pools = address_pools(v); }},
+      // Kept by nobody: builds read it where they need it.
+      {"builder", [](Configuration&, const Json& v) { parse_build_cache_limits(v); }},
       {"init", [](Configuration& c, const Json& v) { c.default_init = as_flag(v); }},
       {"stop-timeout",
        [](Configuration& c, const Json& v) {

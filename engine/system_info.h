@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "engine/abilities.h"
+#include "engine/cache_prune.h"
 #include "engine/containers.h"
 #include "engine/context.h"
 #include "engine/images.h"
@@ -30,17 +31,6 @@ struct VolumeUsage {
   std::string name;
   std::int64_t links = 0;
   std::uint64_t size = 0;
-};
-struct BuildCacheUsage {
-  std::string id;
-  std::string type;
-  std::string description;
-  std::uint64_t size = 0;
-  std::string created_at;
-  std::string last_used_at;
-  std::int64_t usage_count = 0;
-  bool in_use = false;
-  bool shared = false;
 };
 struct DiskUsage {
   std::vector<DiskUsageRow> rows;

@@ -9,8 +9,8 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/time.h"
-#include "builder/build_cache.h"
 #include "engine/build_services.h"
+#include "engine/cache_prune.h"
 #include "engine/container_cleanup.h"
 #include "engine/container_store.h"
 #include "engine/garbage_roots.h"
@@ -80,56 +80,17 @@ DiskUsageRow volume_row(const DiskUsage& usage) {
   return row;
 }
 
+/// As `du` sums up: what an image or a container shares is counted with those.
 DiskUsageRow cache_row(const DiskUsage& usage) {
+  const CacheTotals totals = total_of(usage.build_cache);
   DiskUsageRow row;
   row.type = "Build Cache";
-  for (const BuildCacheUsage& entry : usage.build_cache) {
-    row.size += entry.size;
-    if (entry.in_use) {
-      ++row.active;
-    } else {
-      row.reclaimable += entry.size;
-    }
-  }
+  row.size = totals.private_bytes;
+  row.reclaimable = totals.reclaimable;
+  row.active = std::count_if(usage.build_cache.begin(), usage.build_cache.end(),
+                             [](const BuildCacheUsage& entry) { return entry.in_use; });
   row.total_count = static_cast<std::int64_t>(usage.build_cache.size());
   return row;
-}
-
-std::vector<BuildCacheUsage> cache_usage(Context& context) {
-  std::set<Digest> image_layers;
-  for (const StoredImage& stored : stored_images(context)) {
-    for (const Layer& layer : stored.image.layers) image_layers.insert(layer.diff_id);
-  }
-  std::vector<BuildCacheUsage> entries;
-  for (const BuildCache::Usage& usage : BuildCache(context.paths().root, context.paths().run).list()) {
-    BuildCacheUsage entry;
-    entry.id = usage.key.hex();
-    entry.type = "regular";
-    entry.description = usage.record.title;
-    entry.shared = image_layers.contains(usage.record.layer);
-    entry.size = usage.record.size;
-    entry.created_at = format_time(usage.record.created);
-    entry.last_used_at = format_time(usage.last_used);
-    entry.usage_count = 1;
-    entries.push_back(std::move(entry));
-  }
-  return entries;
-}
-
-/// Build records go when no image shares their layer, or all of them with -a.
-std::vector<std::string> prune_build_cache(Context& context, const SystemPruneRequest& request, std::uint64_t& reclaimed) {
-  const PruneBoundary boundary(request.filters);
-  const BuildCache cache(context.paths().root, context.paths().run);
-  std::vector<std::string> removed;
-  for (const BuildCacheUsage& entry : cache_usage(context)) {
-    if (!boundary.is_older(entry.created_at)) continue;
-    const std::optional<Digest> key = Digest::from_hex(entry.id);
-    if (!key || (entry.shared && !request.all_images)) continue;
-    cache.remove(*key);
-    removed.push_back(entry.id);
-    if (!entry.shared) reclaimed += entry.size;
-  }
-  return removed;
 }
 
 /// The prune of one kind knows fewer filters than `system prune`.
@@ -139,6 +100,13 @@ Filters only(const Filters& filters, const std::vector<std::string>& keys) {
     for (const std::string& value : filters.values(key)) texts.push_back(key + "=" + value);
   }
   return Filters(texts, keys);
+}
+
+CachePruneRequest cache_request(const SystemPruneRequest& request) {
+  CachePruneRequest cache;
+  cache.which = request.all_images ? CachePrune::Everything : CachePrune::Unshared;
+  for (const std::string& until : request.filters.values("until")) cache.filters.push_back("until=" + until);
+  return cache;
 }
 
 void remove_all_containers(Context& context, std::vector<std::string>& done) {
@@ -179,7 +147,7 @@ DiskUsage disk_usage(Context& context) {
     usage.volumes.push_back(
         {volume.name, static_cast<std::int64_t>(volume_users(context, volume.name).size()), volume_size(volume)});
   }
-  usage.build_cache = cache_usage(context);
+  usage.build_cache = build_cache_usage(context);
   usage.rows = {image_row(context, usage), container_row(usage), volume_row(usage), cache_row(usage)};
   return usage;
 }
@@ -201,12 +169,13 @@ SystemPruneReport prune_system(Context& context, const SystemPruneRequest& reque
     report.volumes = volumes.deleted;
     report.space_reclaimed += volumes.space_reclaimed;
   }
-  std::uint64_t cache_bytes = 0;
-  if (!filters.has("label") && !filters.has("label!")) report.build_cache = prune_build_cache(context, request, cache_bytes);
+  CachePruneReport cache;
+  if (!filters.has("label") && !filters.has("label!")) cache = prune_build_cache(context, cache_request(request));
+  for (const BuildCacheUsage& entry : cache.removed) report.build_cache.push_back(entry.id);
   const ImagePruneReport images = prune_images(context, request.all_images ? PruneWhich::Unused : PruneWhich::Dangling,
                                                only(filters, {"until", "label", "label!"}));
   report.images = images.removed;
-  report.space_reclaimed += std::max(images.space_reclaimed, cache_bytes);
+  report.space_reclaimed += images.space_reclaimed + cache.space_reclaimed;
   return report;
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "engine/build_cache_limits.h"
 
 namespace ctr {
 namespace {
@@ -46,6 +47,18 @@ TEST(Configuration, DockersFormsOfLimitsAndPoolsAreTaken) {
   EXPECT_EQ(configuration.default_ulimits.at("nofile"), "10:20");
   EXPECT_EQ(configuration.default_ulimits.at("core"), "0");
   EXPECT_EQ(configuration.address_pools, std::vector<std::string>{"10.10.0.0/16:24"});
+}
+
+TEST(Configuration, TheBoundOfTheBuildCacheIsWrittenAsDockersIs) {
+  const auto parse = [](const char* text) { return parse_build_cache_limits(Json::parse(text)); };
+  EXPECT_TRUE(parse("{}").is_collected);
+  const BuildCacheLimits limits = parse(R"({"gc": {"enabled": false, "defaultKeepStorage": "20GB", "defaultMaxUsedSpace": "15%"}})");
+  EXPECT_FALSE(limits.is_collected);
+  EXPECT_EQ(limits.reserved_space, "20GB");
+  EXPECT_EQ(limits.max_used_space, "15%");
+  EXPECT_EQ(error_of(R"({"builder": {"gc": {"policy": []}}})"), "config.json: \"builder\": gc: \"policy\" is not supported");
+  EXPECT_NE(error_of(R"({"builder": {"gc": {"defaultKeepStorage": "120%"}}})"), "accepted");
+  EXPECT_EQ(error_of(R"({"builder": {"gc": {"defaultKeepStorage": "20GB"}}})"), "accepted");
 }
 
 }  // namespace

@@ -1,12 +1,22 @@
 // The network of a build's RUN steps. A killed build leaves its network behind: the lock of its directory under
 // $CTR_RUN/build-networks/ tells whoever comes next that nobody needs it any more.
 
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <exception>
+#include <optional>
+#include <thread>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "base/lock.h"
 #include "base/random.h"
 #include "engine/build_services.h"
 #include "runtime/bridge_network.h"
+#include "runtime/network_service.h"
 #include "runtime/resolver_files.h"
 
 namespace ctr {
@@ -21,6 +31,40 @@ class HostBuildNetwork final : public BuildNetwork {
   fs::path namespace_path() const override { return {}; }
   std::string resolv_conf() const override { return resolver_file(read_host_resolver_config()); }
   std::string hosts() const override { return {}; }
+};
+
+/// Answers the names of a network's containers for as long as the build has steps in it: what a shim does for a
+/// container.
+class ServedNetwork {
+ public:
+  explicit ServedNetwork(NetworkService service) : stop_(check(::eventfd(0, EFD_CLOEXEC), "eventfd")) {
+    server_.add(std::move(service));
+    thread_ = std::thread([this] { serve(); });
+  }
+  ~ServedNetwork() {
+    const std::uint64_t one = 1;
+    if (::write(stop_.get(), &one, sizeof one) != sizeof one) std::terminate();  // an eventfd takes a one
+    thread_.join();
+  }
+  ServedNetwork(const ServedNetwork&) = delete;
+  ServedNetwork& operator=(const ServedNetwork&) = delete;
+
+ private:
+  void serve() {
+    ::pollfd polled[] = {{server_.poll_fd(), POLLIN, 0}, {stop_.get(), POLLIN, 0}};
+    while (polled[1].revents == 0) {
+      if (::poll(polled, 2, -1) < 0 && errno != EINTR) return;
+      try {
+        if (polled[0].revents != 0) server_.dispatch();
+      } catch (const Error&) {
+        // A query that can't be answered times out in whoever asked.
+      }
+    }
+  }
+
+  NetworkServer server_;
+  Fd stop_;
+  std::thread thread_;
 };
 
 class BridgedBuildNetwork final : public BuildNetwork {
@@ -38,9 +82,12 @@ class BridgedBuildNetwork final : public BuildNetwork {
       remove_tree(directory_);
       throw;
     }
+    has_resolver_ = setup_.service.resolver.has_value();
+    if (has_resolver_) served_.emplace(std::move(setup_.service));
   }
   ~BridgedBuildNetwork() override {
     try {
+      served_.reset();
       setup_.service = {};  // its hold says that the network is in use
       release_network(paths_, id_);
       remove_tree(directory_);
@@ -53,7 +100,10 @@ class BridgedBuildNetwork final : public BuildNetwork {
   BridgedBuildNetwork& operator=(const BridgedBuildNetwork&) = delete;
 
   fs::path namespace_path() const override { return setup_.network.netns; }
-  std::string resolv_conf() const override { return resolver_file(without_loopback_servers(read_host_resolver_config())); }
+  std::string resolv_conf() const override {
+    const ResolverConfig resolver = read_host_resolver_config();
+    return has_resolver_ ? embedded_resolver_file(resolver) : resolver_file(without_loopback_servers(resolver));
+  }
   std::string hosts() const override { return {}; }
 
  private:
@@ -67,6 +117,8 @@ class BridgedBuildNetwork final : public BuildNetwork {
   fs::path directory_;
   FileLock lock_;
   NetworkSetup setup_;
+  bool has_resolver_ = false;
+  std::optional<ServedNetwork> served_;
 };
 
 }  // namespace

@@ -14,13 +14,6 @@ namespace ctr {
 
 namespace {
 
-std::string progress_mode(const ParsedFlags& flags) {
-  if (flags.on("quiet")) return "quiet";
-  if (flags.given("progress")) return flags.text("progress");
-  const char* configured = std::getenv("BUILDKIT_PROGRESS");
-  return configured != nullptr && *configured != '\0' ? configured : "auto";
-}
-
 void write_result_files(const ParsedFlags& flags, const BuildResult& result) {
   if (const std::string& file = flags.text("iidfile"); !file.empty()) {
     write_file_atomic(file, result.image_id, Durability::Cached);
@@ -40,7 +33,8 @@ int build(Invocation& invocation) {
   BuildResult result;
   try {
     const std::unique_ptr<BuildProgress> view = make_build_view(progress_mode(flags), STDERR_FILENO);
-    result = build_image(invocation.context(), request, *view);
+    if (flags.on("load")) view->warned(kLoadNotice);
+    result = build_image(invocation.context(), request, *view, flags.text("builder"));
   } catch (const BuildFailure& failure) {
     write_standard_error(render_failure(failure));
     return 1;

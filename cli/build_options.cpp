@@ -9,6 +9,37 @@
 
 namespace ctr {
 
+namespace {
+
+/// Known to others, not to us: refused by name rather than as a typing error.
+struct RefusedFlag {
+  const char* name;
+  char shorthand;
+  const char* why;
+};
+constexpr RefusedFlag kRefusedFlags[] = {
+    {"volume", 'v', "not supported yet: use RUN --mount"},
+    {"device", 0, "not supported yet"},
+    {"cpu-period", 0, "not supported: use --cpus"},
+    {"cpu-quota", 0, "not supported: use --cpus"},
+    {"cpu-shares", 'c', "not supported: use --cpus"},
+    {"cpuset-cpus", 0, "not supported: use --cpus"},
+    {"cpuset-mems", 0, "not supported"},
+    {"memory-swap", 0, "not supported: steps may use as much swap as memory"},
+    {"resource", 0, "not supported: use --memory and --cpus"},
+    {"isolation", 0, "not supported: steps run in containers"},
+    {"security-opt", 0, "not supported"},
+    {"policy", 0, "not supported"},
+};
+
+}  // namespace
+
+void define_limit_flags(FlagTable& flags) {
+  flags.text("cpus", 0, "decimal", "CPUs that the steps of the build may use together");
+  flags.integer("jobs", 0, "int", "How many steps may run at the same time (0: one for each processor, at least 4)");
+  flags.text("memory", 'm', "bytes", "Memory that the steps of the build may use together");
+}
+
 void define_build_flags(FlagTable& flags) {
   flags.list("add-host", 0, "strings", "Add a custom host-to-IP mapping (format: \"host:ip\")");
   flags.list("allow", 0, "stringArray", "Allow extra privileged entitlement (e.g., \"network.host\")");
@@ -22,14 +53,12 @@ void define_build_flags(FlagTable& flags) {
   flags.text("call", 0, "string", "Set method for evaluating build (\"check\", \"outline\", \"targets\")", "build");
   flags.text("cgroup-parent", 0, "string", "Set the parent cgroup for the RUN instructions during build");
   flags.toggle("check", 0, "Shorthand for \"--call=check\"");
-  flags.text("cpus", 0, "decimal", "CPUs that the steps of the build may use");
+  define_limit_flags(flags);
   flags.toggle("explain", 0, "Say for each step why it was or was not in the cache");
   flags.text("file", 'f', "string", "Name of the Dockerfile (default: \"PATH/Dockerfile\")");
   flags.text("iidfile", 0, "string", "Write the image ID to a file");
-  flags.integer("jobs", 0, "int", "How many steps may run at the same time (0: one for each processor)");
   flags.list("label", 0, "stringArray", "Set metadata for an image");
   flags.toggle("load", 0, "Shorthand for \"--output=type=docker\": images are always in the store");
-  flags.text("memory", 'm', "bytes", "Memory that the steps of the build may use");
   flags.text("metadata-file", 0, "string", "Write build result metadata to a file");
   flags.text("network", 0, "string", "Set the networking mode for the \"RUN\" instructions during build", "default");
   flags.toggle("no-cache", 0, "Do not use cache when building the image");
@@ -54,6 +83,10 @@ void define_build_flags(FlagTable& flags) {
   flags.toggle("compress", 0, "Accepted for the classic builder's sake: the context is read in place");
   flags.toggle("disable-content-trust", 0, "Skip image verification: ctr verifies digests, not signatures", true);
   flags.toggle("squash", 0, "Refused: not supported yet");
+  for (const RefusedFlag& refused : kRefusedFlags) {
+    flags.list(refused.name, refused.shorthand, "value", std::string("Refused: ") + refused.why);
+    flags.hide_last();
+  }
 }
 
 namespace {
@@ -108,10 +141,27 @@ BuildAction action_of(const ParsedFlags& flags) {
   refuse("call", call, "must be build, check, outline or targets");
 }
 
-/// --attest, --provenance and --sbom: provenance only when asked for, SBOMs not yet.
-std::string provenance_of(const ParsedFlags& flags) {
+void fill_outputs(const ParsedFlags& flags, BuildRequest& request) {
+  for (const std::string& text : flags.list("output")) request.outputs.push_back(parse_output_spec(text));
+  if (flags.on("load") && !request.outputs.empty()) request.outputs.push_back(parse_output_spec("type=docker"));
+  if (flags.on("push")) {
+    const auto is_image = [](const OutputSpec& output) {
+      return output.type == OutputSpec::Type::Image || output.type == OutputSpec::Type::Registry;
+    };
+    const auto image = std::find_if(request.outputs.begin(), request.outputs.end(), is_image);
+    if (image != request.outputs.end()) {
+      image->push = true;
+    } else {
+      request.outputs.push_back(parse_output_spec("type=registry"));
+    }
+  }
+}
+
+}  // namespace
+
+std::string provenance_option(const ParsedFlags& flags) {
   std::string provenance = flags.text("provenance");
-  std::vector<std::string> asked = flags.list("attest");
+  const std::vector<std::string>& asked = flags.list("attest");
   for (const std::string& text : asked) {
     const auto fields = split(text, ',');
     const bool is_off = std::find(fields.begin(), fields.end(), "disabled=true") != fields.end();
@@ -125,10 +175,10 @@ std::string provenance_of(const ParsedFlags& flags) {
   }
   const std::string& sbom = flags.text("sbom");
   if (!sbom.empty() && parse_bool(sbom) != false) throw UsageError("--sbom is not supported yet");
-  return provenance == "false" ? "" : provenance;
+  return parse_bool(provenance) == false ? "" : provenance;
 }
 
-BuildLimits limits_of(const ParsedFlags& flags) {
+BuildLimits build_limits(const ParsedFlags& flags) {
   BuildLimits limits;
   if (flags.integer("jobs") < 0 || flags.integer("jobs") > 1024) refuse("jobs", flags.text("jobs"), "not a number from 0 to 1024");
   limits.jobs = static_cast<int>(flags.integer("jobs"));
@@ -145,25 +195,24 @@ BuildLimits limits_of(const ParsedFlags& flags) {
   return limits;
 }
 
-void fill_outputs(const ParsedFlags& flags, BuildRequest& request) {
-  for (const std::string& text : flags.list("output")) request.outputs.push_back(parse_output_spec(text));
-  if (flags.on("push")) {
-    const auto is_image = [](const OutputSpec& output) {
-      return output.type == OutputSpec::Type::Image || output.type == OutputSpec::Type::Registry;
-    };
-    const auto image = std::find_if(request.outputs.begin(), request.outputs.end(), is_image);
-    if (image != request.outputs.end()) {
-      image->push = true;
-    } else {
-      request.outputs.push_back(parse_output_spec("type=registry"));
-    }
-  }
+FailureAction failure_action(const ParsedFlags& flags) {
+  const auto text = flags.find_text("on-failure");
+  if (!text) return FailureAction::Report;
+  if (*text != "shell") refuse("on-failure", *text, "must be shell");
+  return FailureAction::Shell;
 }
 
-}  // namespace
+std::string progress_mode(const ParsedFlags& flags) {
+  if (flags.given("quiet") && flags.on("quiet")) return "quiet";
+  if (flags.given("progress")) return flags.text("progress");
+  const char* configured = std::getenv("BUILDKIT_PROGRESS");
+  return configured != nullptr && *configured != '\0' ? configured : "auto";
+}
 
 BuildRequest build_request(const ParsedFlags& flags) {
   if (flags.on("squash")) throw UsageError("--squash is not supported yet");
+  for (const RefusedFlag& refused : kRefusedFlags)
+    if (flags.given(refused.name)) throw UsageError(std::string("--") + refused.name + " is " + refused.why);
   BuildRequest request;
   request.context = flags.arguments().front();
   request.dockerfile = flags.text("file");
@@ -185,11 +234,14 @@ BuildRequest build_request(const ParsedFlags& flags) {
   for (const std::string& text : flags.list("cache-to")) request.cache_to.push_back(parse_cache_to_spec(text));
   request.no_cache_stages = comma_separated(flags.list("no-cache-filter"));
   request.entitlements = comma_separated(flags.list("allow"));
+  for (const std::string& entitlement : request.entitlements)
+    if (entitlement == "security.insecure" || entitlement == "device" || entitlement.starts_with("device="))
+      throw UsageError("--allow " + entitlement + " is not supported yet");
   request.add_hosts = flags.list("add-host");
   request.ulimits = flags.list("ulimit");
   request.network = flags.text("network");
   request.cgroup_parent = flags.text("cgroup-parent");
-  request.provenance = provenance_of(flags);
+  request.provenance = provenance_option(flags);
   if (const char* epoch = std::getenv("SOURCE_DATE_EPOCH")) request.source_date_epoch = epoch;
   if (const auto text = flags.find_text("shm-size")) {
     const auto size = parse_size(*text);
@@ -199,12 +251,9 @@ BuildRequest build_request(const ParsedFlags& flags) {
   if (flags.on("no-cache")) request.cache = CacheUse::Ignore;
   if (flags.on("pull")) request.base_policy = BasePolicy::Pull;
   request.action = action_of(flags);
-  if (const auto text = flags.find_text("on-failure")) {
-    if (*text != "shell") refuse("on-failure", *text, "must be shell");
-    request.on_failure = FailureAction::Shell;
-  }
+  request.on_failure = failure_action(flags);
   if (flags.on("explain")) request.explanations = Explanations::On;
-  request.limits = limits_of(flags);
+  request.limits = build_limits(flags);
   return request;
 }
 

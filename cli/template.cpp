@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "cli/template_functions.h"
 #include "cli/template_syntax.h"
 
@@ -23,7 +24,8 @@ using Nodes = std::vector<std::unique_ptr<TemplateNode>>;
 
 class Renderer {
  public:
-  Renderer(const Json& data, const Json& methods) : root_(data), methods_(methods), dot_(&data) {
+  Renderer(const Json& data, const Json& methods, FieldNames names)
+      : root_(data), methods_(methods), names_(names), dot_(&data) {
     variables_.emplace_back("$", data);
   }
 
@@ -164,7 +166,7 @@ class Renderer {
   /// A field that the document itself lacks is a mistake; one that a part of it lacks has no value.
   Json follow(Json value, const std::vector<std::string>& fields, bool is_root) {
     for (const std::string& field : fields) {
-      const Json* member = value.find(field);
+      const Json* member = find_member(value, field);
       if (member == nullptr && (is_root || !(value.is_object() || value.is_null()))) {
         fail("can't evaluate field " + field + (is_root ? ": there is no such field" : " in " + value.dump()));
       }
@@ -173,6 +175,14 @@ class Renderer {
       is_root = false;
     }
     return value;
+  }
+
+  const Json* find_member(const Json& value, const std::string& field) const {
+    const Json* member = value.find(field);
+    if (member != nullptr || names_ == FieldNames::Exact || !value.is_object()) return member;
+    for (const Json::Member& each : value.as_object())
+      if (lower(each.first) == lower(field)) return value.find(each.first);
+    return nullptr;
   }
 
   Json& variable(const std::string& name) {
@@ -184,6 +194,7 @@ class Renderer {
 
   const Json& root_;
   const Json& methods_;
+  FieldNames names_;
   const Json* dot_;
   std::vector<std::pair<std::string, Json>> variables_;
   std::string out_;
@@ -191,8 +202,8 @@ class Renderer {
 
 }  // namespace
 
-std::string Template::render(const Json& data, const Json& methods) const {
-  Renderer renderer(data, methods);
+std::string Template::render(const Json& data, const Json& methods, FieldNames names) const {
+  Renderer renderer(data, methods, names);
   renderer.render(root_->body);
   return std::move(renderer).take();
 }

@@ -12,6 +12,9 @@ namespace ctr {
 
 struct TemplateNode;
 
+/// Whether {{.Digest}} also finds "digest": documents of registries, which Docker keeps in structs, have such names.
+enum class FieldNames { Exact, AnyCase };
+
 class Template {
  public:
   /// Throws Invalid: "template parsing error: …" with the position.
@@ -22,7 +25,7 @@ class Template {
 
   /// `methods` are looked up for fields with arguments, such as {{.Label "name"}}: an object of objects. Throws Invalid
   /// when the template asks for what is not there.
-  std::string render(const Json& data, const Json& methods = {}) const;
+  std::string render(const Json& data, const Json& methods = {}, FieldNames names = FieldNames::Exact) const;
 
  private:
   explicit Template(std::unique_ptr<TemplateNode> root);

@@ -86,5 +86,11 @@ TEST(Listing, EllipsisCutsByCharacters) {
   EXPECT_EQ(ellipsis("\"docker-entrypoint.sh\"", 20), "\"docker-entrypoint.\xE2\x80\xA6");
 }
 
+TEST(Template, FieldsOfForeignDocumentsAreFoundInAnyCaseWhereThatIsAskedFor) {
+  const Json data = Json::parse(R"({"manifest": {"mediaType": "x", "digest": "sha256:1"}})");
+  EXPECT_EQ(Template::parse("{{.Manifest.Digest}} {{.Manifest.MediaType}}").render(data, {}, FieldNames::AnyCase), "sha256:1 x");
+  EXPECT_THROW(Template::parse("{{.Manifest.Digest}}").render(data), Error);
+}
+
 }  // namespace
 }  // namespace ctr

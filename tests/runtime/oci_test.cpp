@@ -94,6 +94,8 @@ TEST_F(Oci, LifeOfAContainer) {
   EXPECT_EQ(status(), "running");
   EXPECT_FALSE(oci({"start", id_}).status.success());
   EXPECT_NE(oci({"delete", id_}).standard_error.find("is not stopped"), std::string::npos);
+  // The program was executed, which is not to say that it has come far.
+  for (int round = 0; round < 2000 && read_file(out()) != "out\n"; ++round) ::usleep(5000);
   ASSERT_TRUE(oci({"kill", id_, "KILL"}).status.success());
   wait_for_status("stopped");
   EXPECT_FALSE(oci({"kill", id_, "TERM"}).status.success());

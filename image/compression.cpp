@@ -12,6 +12,7 @@
 #include "base/task_pool.h"
 #include "base/text.h"
 #include "image/gzip_inflate.h"
+#include "image/rare_compression.h"
 
 namespace ctr {
 
@@ -214,6 +215,7 @@ std::unique_ptr<ByteSource> decompress(ByteSource& input) {
       top = std::make_unique<ZstdSource>(*peeked);
       break;
     case Compression::None:
+      top = decompress_rare(peeked->peeked(), *peeked);
       break;
   }
   return std::make_unique<OwningSource>(std::move(peeked), std::move(top));

@@ -23,7 +23,7 @@ struct CompressionChoice {
 /// By the magic number. `first` should have 4 bytes or more.
 Compression detect_compression(Bytes first);
 
-/// The bytes behind any number of gzip members or zstd frames, or `input` itself if it is neither. Borrows the input.
+/// The bytes behind any number of gzip members or zstd frames (or bzip2 or xz streams), or `input` itself. Borrows the input.
 /// Throws Corrupt for bytes that are broken or end early.
 std::unique_ptr<ByteSource> decompress(ByteSource& input);
 

@@ -202,7 +202,7 @@ constexpr std::array kDefaultDevices = {
 constexpr std::array kDefaultLinks = {
     PlannedLink{"/dev/fd", "/proc/self/fd"},       PlannedLink{"/dev/stdin", "/proc/self/fd/0"},
     PlannedLink{"/dev/stdout", "/proc/self/fd/1"}, PlannedLink{"/dev/stderr", "/proc/self/fd/2"},
-    PlannedLink{"/dev/core", "/proc/kcore"},       PlannedLink{"/dev/ptmx", "pts/ptmx"},
+    PlannedLink{"/dev/ptmx", "pts/ptmx"},          PlannedLink{"/dev/core", "/proc/kcore"},
 };
 
 mode_t device_type(char type) {
@@ -237,7 +237,9 @@ void plan_devices(PlannedInit& init, const Spec& spec) {
   }
   for (const DeviceSpec& device : spec.linux.devices) devices.push_back(plan_device(init, device));
   init.plan.devices = init.arena.list(devices);
-  init.plan.links = {kDefaultLinks.data(), kDefaultLinks.size()};
+  // Not every kernel has the file that the last link names.
+  const bool has_core = ::access("/proc/kcore", F_OK) == 0;
+  init.plan.links = {kDefaultLinks.data(), has_core ? kDefaultLinks.size() : kDefaultLinks.size() - 1};
 }
 
 unsigned long propagation_of(std::string_view name) {

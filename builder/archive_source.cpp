@@ -1,6 +1,7 @@
 #include "builder/archive_source.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <map>
 #include <set>
@@ -18,31 +19,45 @@ namespace {
 class OpenArchive {
  public:
   OpenArchive(const SourceTree& tree, const std::string& path)
-      : fd_(open_beneath(tree.root(), path, O_RDONLY | O_NOFOLLOW)), file_(fd_.get()), bytes_(decompress(file_)) {}
+      : fd_(open_beneath(tree.root(), path, O_RDONLY | O_NOFOLLOW)), file_(fd_.get()), bytes_(file_) {}
 
-  ByteSource& bytes() { return *bytes_; }
+  ByteSource& bytes() { return bytes_; }
+  std::uint64_t packed_size() const {
+    struct ::stat info = {};
+    check(::fstat(fd_.get(), &info), "stat");
+    return static_cast<std::uint64_t>(info.st_size);
+  }
 
  private:
   Fd fd_;
   FdSource file_;
-  std::unique_ptr<ByteSource> bytes_;
+  UnpackedSource bytes_;
 };
+
+bool is_out_of_proportion(std::uint64_t unpacked, std::uint64_t packed) {
+  return unpacked > kFreeArchiveBytes && unpacked / kMaxArchiveRatio > packed;
+}
+
+[[noreturn]] void refuse_bomb(std::uint64_t packed) {
+  throw Error(ErrorKind::Invalid, "the archive unpacks to more than " + std::to_string(kMaxArchiveRatio) + " times its " +
+                                      std::to_string(packed) + " bytes");
+}
 
 /// Finds the places of an archive's entries.
 class Unpacker {
  public:
-  Unpacker(const ArchiveTarget& target, LayerWriter& writer) : target_(target), writer_(writer) {}
+  Unpacker(const ArchiveTarget& target, LayerWriter& writer, std::uint64_t packed_size)
+      : target_(target), writer_(writer), packed_size_(packed_size) {}
 
   void run(TarReader& reader) {
     std::uint64_t count = 0;
     while (auto entry = reader.next()) {
       if (++count > kMaxArchiveEntries) throw Error(ErrorKind::Invalid, "the archive has too many entries");
       if (entry->path.empty()) continue;
+      // Holes cost no bytes of the archive, and as much to hash as others.
+      unpacked_size_ += entry->size;
+      if (unpacked_size_ < entry->size || is_out_of_proportion(unpacked_size_, packed_size_)) refuse_bomb(packed_size_);
       place(*entry);
-      if (target_.owner) {
-        entry->uid = target_.owner->uid;
-        entry->gid = target_.owner->gid;
-      }
       if (target_.epoch) entry->mtime = {*target_.epoch, 0};
       writer_.add(*entry, reader);
     }
@@ -93,12 +108,29 @@ class Unpacker {
 
   const ArchiveTarget& target_;
   LayerWriter& writer_;
+  std::uint64_t packed_size_;
+  std::uint64_t unpacked_size_ = 0;
   std::map<std::string, std::string> directories_;  // of the archive, to where they are
   std::set<std::string> made_;                      // directories that the archive has itself
   std::set<std::string> kept_;
 };
 
 }  // namespace
+
+UnpackedSource::UnpackedSource(ByteSource& packed) : packed_(packed), bytes_(decompress(packed_)) {}
+
+std::size_t UnpackedSource::Counted::read(std::span<std::byte> buffer) {
+  const std::size_t count = from_.read(buffer);
+  count_ += count;
+  return count;
+}
+
+std::size_t UnpackedSource::read(std::span<std::byte> buffer) {
+  const std::size_t count = bytes_->read(buffer);
+  count_ += count;
+  if (is_out_of_proportion(count_, packed_.count())) refuse_bomb(packed_.count());
+  return count;
+}
 
 bool is_archive(const SourceTree& tree, const std::string& path) {
   try {
@@ -116,7 +148,7 @@ bool is_archive(const SourceTree& tree, const std::string& path) {
 void unpack_archive(const SourceTree& tree, const std::string& path, const ArchiveTarget& target, LayerWriter& writer) {
   OpenArchive archive(tree, path);
   TarReader reader(archive.bytes(), WhiteoutNames::ArePlain);
-  in_context("unpack /" + path, [&] { Unpacker(target, writer).run(reader); });
+  in_context("unpack /" + path, [&] { Unpacker(target, writer, archive.packed_size()).run(reader); });
 }
 
 }  // namespace ctr

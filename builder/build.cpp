@@ -209,7 +209,7 @@ class BuildRun {
     options.names = names_of(outputs);
     options.annotations = request_.annotations;
     options.epoch = epoch_;
-    options.always_index = platforms_.size() > 1;
+    options.always_index = platforms_.size() > 1 || has_build_argument("BUILDKIT_MULTI_PLATFORM", "1");
     options.layer_blobs = images_.layer_blobs();
     options.is_named = std::any_of(outputs.begin(), outputs.end(), keeps_image);
     for (const OutputSpec& output : outputs) {
@@ -219,11 +219,16 @@ class BuildRun {
     }
     for (const CacheSpec& spec : request_.cache_to)
       if (spec.type == CacheSpec::Type::Inline) options.inline_cache = to_json(CacheDocument{records_, {}});
-    if (request_.build_args.contains("BUILDKIT_INLINE_CACHE") && request_.build_args.at("BUILDKIT_INLINE_CACHE") == "1")
+    if (has_build_argument("BUILDKIT_INLINE_CACHE", "1"))
       options.inline_cache = to_json(CacheDocument{records_, {}});
     std::vector<ExportInput> inputs;
     for (std::size_t i = 0; i < lowered_.size(); ++i) inputs.push_back({lowered_[i], built[i]});
     return export_images(store_, pin_, std::move(inputs), options, reporter_);
+  }
+
+  bool has_build_argument(const std::string& name, const std::string& value) const {
+    const auto found = request_.build_args.find(name);
+    return found != request_.build_args.end() && found->second == value;
   }
 
   std::vector<std::string> names_of(const std::vector<OutputSpec>& outputs) const {
@@ -302,7 +307,7 @@ class BuildRun {
       executor.note_solved(event.vertex);
       collect_record(event);
     };
-    options.find_remote = [this](const Digest& key) { return imports_.find(key); };
+    if (!request_.cache_from.empty()) options.find_remote = [this](const Digest& key) { return imports_.find(key); };
     if (request_.explanations == Explanations::On)
       options.explain = [&](const SolverOptions::Event& event) { return explainer.explain(event); };
     Solver solver(graph_, executor, cache_, reporter_, std::move(options));

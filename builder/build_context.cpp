@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/rooted_path.h"
 #include "base/text.h"
+#include "builder/archive_source.h"
 #include "builder/context_spec.h"
 #include "builder/dockerfile_parser.h"
 #include "builder/git_source.h"
@@ -37,7 +38,7 @@ class PrependedSource final : public ByteSource {
  public:
   PrependedSource(std::string head, ByteSource& rest) : head_(std::move(head)), rest_(rest) {}
   std::size_t read(std::span<std::byte> buffer) override {
-    if (at_ == head_.size()) return rest_.read(buffer);
+    if (at_ == head_.size()) return read_rest_of_limit(buffer);
     const std::size_t count = std::min(buffer.size(), head_.size() - at_);
     const Bytes bytes = as_bytes(std::string_view(head_).substr(at_, count));
     std::copy(bytes.begin(), bytes.end(), buffer.begin());
@@ -46,9 +47,17 @@ class PrependedSource final : public ByteSource {
   }
 
  private:
+  std::size_t read_rest_of_limit(std::span<std::byte> buffer) {
+    const std::size_t count = rest_.read(buffer);
+    taken_ += count;
+    if (taken_ > kInputLimit) throw Error(ErrorKind::Invalid, "the build context is larger than 16 GiB");
+    return count;
+  }
+
   std::string head_;
   ByteSource& rest_;
   std::size_t at_ = 0;
+  std::uint64_t taken_ = 0;
 };
 
 std::string read_head(ByteSource& source, std::size_t size) {
@@ -122,8 +131,8 @@ std::shared_ptr<const SourceTree> BuildContexts::open_directory_tree(const std::
 
 std::shared_ptr<const SourceTree> BuildContexts::tree_of_tar(Store& store, Pin& pin, ByteSource& bytes,
                                                              const std::string& name) {
-  const std::unique_ptr<ByteSource> plain = decompress(bytes);
-  TarReader reader(*plain, WhiteoutNames::ArePlain);
+  UnpackedSource plain(bytes);
+  TarReader reader(plain, WhiteoutNames::ArePlain);
   const std::unique_ptr<LayerWriter> writer = store.layers().create();
   while (const auto entry = reader.next())
     if (!entry->path.empty()) writer->add(*entry, reader);
@@ -150,7 +159,7 @@ BuildContexts::Opened BuildContexts::open_input() {
 BuildContexts::Opened BuildContexts::open_url(const std::string& url) {
   if (!services_.fetch_url) throw Error(ErrorKind::Unavailable, "contexts from URLs can't be fetched here");
   DownloadFile file(store_.root() / "ingest");
-  services_.fetch_url({url, {}, kDownloadLimit}, file);
+  services_.fetch_url({url, authorization(url), kDownloadLimit}, file);
   file.rewind();
   FdSource bytes(file.fd());
   const std::string head = read_head(bytes, kSniffBytes);
@@ -160,7 +169,34 @@ BuildContexts::Opened BuildContexts::open_url(const std::string& url) {
           read_rest(whole, kMaxDockerfileBytes)};
 }
 
-std::shared_ptr<const SourceTree> BuildContexts::open_git(const GitSource& source) { return checkout(git_op(source)); }
+std::shared_ptr<const SourceTree> BuildContexts::open_git(const GitSource& source) {
+  GitOp op = git_op(source);
+  const auto keep = request_.build_args.find("BUILDKIT_CONTEXT_KEEP_GIT_DIR");
+  if (keep != request_.build_args.end()) op.keep_git_dir |= parse_bool(keep->second).value_or(false);
+  return checkout(op);
+}
+
+std::optional<std::string> BuildContexts::find_secret(const std::string& id) const {
+  for (const SecretSpec& secret : request_.secrets) {
+    if (secret.id != id) continue;
+    if (secret.type == SecretSpec::Type::File) return read_file(secret.source, kMiB);
+    const char* value = ::getenv(secret.source.c_str());
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+  }
+  return std::nullopt;
+}
+
+/// The secrets HTTP_AUTH_HEADER_<host> and HTTP_AUTH_TOKEN_<host>.
+std::map<std::string, std::string> BuildContexts::authorization(const std::string& url) const {
+  const std::size_t scheme = url.find("://");
+  const std::string rest = scheme == std::string::npos ? url : url.substr(scheme + 3);
+  const std::string authority = rest.substr(0, rest.find_first_of("/?#"));
+  const std::string host = authority.substr(authority.rfind('@') + 1);
+  if (const auto header = find_secret("HTTP_AUTH_HEADER_" + host)) return {{"Authorization", std::string(trim(*header))}};
+  if (const auto token = find_secret("HTTP_AUTH_TOKEN_" + host))
+    return {{"Authorization", "Bearer " + std::string(trim(*token))}};
+  return {};
+}
 
 BuildContexts::Opened BuildContexts::open(const ContextSource& source, const std::string& name) {
   if (const auto* directory = std::get_if<LocalSource>(&source))
@@ -274,7 +310,7 @@ std::shared_ptr<const IgnorePatterns> BuildContexts::ignore(StepReporter& report
 std::shared_ptr<const SourceTree> BuildContexts::download(const HttpOp& op) {
   if (!services_.fetch_url) throw Error(ErrorKind::Unavailable, "ADD can't download " + op.url + " here");
   DownloadFile file(store_.root() / "ingest");
-  const FetchedUrl answer = services_.fetch_url({op.url, {}, kDownloadLimit}, file);
+  const FetchedUrl answer = services_.fetch_url({op.url, authorization(op.url), kDownloadLimit}, file);
   if (!op.checksum.empty() && file.hasher().digest().str() != op.checksum)
     throw Error(ErrorKind::Corrupt, "digest mismatch " + file.hasher().digest().str() + ": " + op.checksum);
   Entry entry;
@@ -303,15 +339,7 @@ std::shared_ptr<const SourceTree> BuildContexts::download(const HttpOp& op) {
 std::shared_ptr<const SourceTree> BuildContexts::checkout(const GitOp& op) {
   make_directories(store_.root() / "ingest");
   TempDirectory directory(store_.root() / "ingest", "git");
-  const fs::path tree = checkout_git(op, directory.path(), [this](const std::string& id) -> std::optional<std::string> {
-    for (const SecretSpec& secret : request_.secrets) {
-      if (secret.id != id) continue;
-      if (secret.type == SecretSpec::Type::File) return read_file(secret.source, kMiB);
-      const char* value = ::getenv(secret.source.c_str());
-      return value == nullptr ? std::nullopt : std::optional<std::string>(value);
-    }
-    return std::nullopt;
-  });
+  const fs::path tree = checkout_git(op, directory.path(), [this](const std::string& id) { return find_secret(id); });
   auto result = std::make_shared<SourceTree>(open_directory(tree), op.remote, Owners::Root);
   checkouts_.push_back(std::move(directory));
   return result;

@@ -62,6 +62,8 @@ class BuildContexts {
   Opened open_url(const std::string& url);
   std::shared_ptr<const SourceTree> open_directory_tree(const std::string& path) const;
   std::shared_ptr<const SourceTree> open_git(const GitSource& source);
+  std::optional<std::string> find_secret(const std::string& id) const;
+  std::map<std::string, std::string> authorization(const std::string& url) const;
   std::string read_standard_input();
   const Opened& main();
   std::optional<std::string> find_in_main(const std::string& path);

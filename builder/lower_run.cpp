@@ -175,8 +175,13 @@ void lower_run(LowerContext& context, const Instruction& instruction, const RunI
   if (!run.command.heredocs.empty())
     title += " (" + heredoc_summary(run.command.heredocs.front().content) + ")";
   VertexNote note = next_note(context, instruction, title);
-  for (const auto& [name, value] : context.options.build_args)
-    if (is_proxy_argument(name)) note.proxies.push_back(name + "=" + value);
+  // Programs look for either spelling: a step sees both, whichever was given.
+  for (const auto& [name, value] : context.options.build_args) {
+    if (!is_proxy_argument(name)) continue;
+    for (const std::string& spelling : {upper(name), lower(name)})
+      if (spelling == name || !context.options.build_args.contains(spelling))
+        note.proxies.push_back(spelling + "=" + value);
+  }
 
   std::string history = history_text(stage, op.arguments);
   stage.root = context.graph.add({std::move(op), std::move(inputs)}, std::move(note));

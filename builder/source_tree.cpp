@@ -123,7 +123,7 @@ class TreeWalk {
     const IgnorePatterns* ignore = tree_.ignore();
     const bool is_root_hidden = is_hidden(tree_, path);
     if (!S_ISDIR(info->st_mode)) {
-      if (!is_root_hidden) files_.push_back({path, *info});
+      if (!is_root_hidden && !stays_behind(*info)) files_.push_back({path, *info});
       return std::move(files_);
     }
     const bool has_parent = ignore != nullptr && !path.empty();
@@ -136,6 +136,11 @@ class TreeWalk {
   }
 
  private:
+  /// A context sends no pipes, as BuildKit's does not; sockets mean nothing in any layer.
+  bool stays_behind(const struct ::stat& info) const {
+    return S_ISSOCK(info.st_mode) || (S_ISFIFO(info.st_mode) && tree_.owners() == Owners::Root);
+  }
+
   IgnorePatterns::Decision decide_along(const std::string& path) const {
     IgnorePatterns::Decision decision;
     const IgnorePatterns::Decision* parent = nullptr;
@@ -177,7 +182,7 @@ class TreeWalk {
       if (errno == ENOENT) return;  // gone since the directory was read
       throw_errno(errno, "stat", path);
     }
-    if (S_ISSOCK(info.st_mode)) return;
+    if (stays_behind(info)) return;
     IgnorePatterns::Decision decision;
     const bool has_ignore = tree_.ignore() != nullptr;
     if (has_ignore) decision = tree_.ignore()->decide(path, parent);

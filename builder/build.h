@@ -20,6 +20,7 @@
 #include "builder/build_options.h"
 #include "builder/build_progress.h"
 #include "builder/context_spec.h"
+#include "builder/emulators.h"
 #include "image/descriptor.h"
 #include "image/platform.h"
 #include "image/reference.h"
@@ -75,6 +76,7 @@ struct BuildRequest {
   BuildAction action = BuildAction::Build;
   FailureAction on_failure = FailureAction::Report;
   Explanations explanations = Explanations::Off;
+  HostRegistration host_registration = HostRegistration::Refused;
   BuildLimits limits;
 };
 

@@ -4,16 +4,22 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <vector>
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/mount.h"
 #include "base/process.h"
+#include "base/text.h"
+#include "runtime/spec.h"
 
 namespace ctr {
 
@@ -52,8 +58,10 @@ std::optional<fs::path> find_emulator(const Emulated& emulated) {
   return find_program("qemu-" + std::string(emulated.qemu));
 }
 
+constexpr const char* kHostRegistry = "/proc/sys/fs/binfmt_misc";
+
 bool is_registered_on_host(const Emulated& emulated) {
-  const auto entry = find_file("/proc/sys/fs/binfmt_misc/qemu-" + std::string(emulated.qemu), 64 * 1024);
+  const auto entry = find_file(fs::path(kHostRegistry) / ("qemu-" + std::string(emulated.qemu)), 64 * 1024);
   // Without "F" the emulator would have to be inside the image.
   return entry && entry->starts_with("enabled") && entry->find("flags:") != std::string::npos &&
          entry->find('F', entry->find("flags:") + 6) != std::string::npos;
@@ -71,94 +79,167 @@ std::string registration(const Emulated& emulated, const fs::path& emulator) {
          emulator.native() + ":POCF";
 }
 
+/// One line for each emulator that is installed.
+std::vector<std::string> registrations() {
+  std::vector<std::string> result;
+  for (const Emulated& each : kEmulated)
+    if (const auto emulator = find_emulator(each); emulator && each.architecture != host_platform().architecture)
+      result.push_back(registration(each, *emulator));
+  return result;
+}
+
+/// Every id that this process knows, mapped to itself.
+std::string identity_map(const char* file) {
+  std::string result;
+  for (const std::string& line : split(read_file(file, 64 * 1024), '\n')) {
+    const std::vector<std::string> fields = split_words(line);
+    if (fields.size() == 3) result += fields[0] + " " + fields[0] + " " + fields[2] + "\n";
+  }
+  return result;
+}
+
+void register_on_host(const Emulated& emulated, const fs::path& emulator) {
+  if (!path_exists(fs::path(kHostRegistry) / "register"))
+    check(::mount("binfmt_misc", kHostRegistry, "binfmt_misc", 0, nullptr), "mount", kHostRegistry);
+  write_control_file(std::string(kHostRegistry) + "/register", registration(emulated, emulator));
+}
+
+/// The child: only system calls. It tells "u" when it is in its user namespace, waits for its ids, registers, and tells
+/// "r" and the number of its descriptor of the mount.
+[[noreturn]] void hold_namespace(const Pipe& ready, const Pipe& go, const std::vector<std::string>& entries) {
+  char byte = 'u';
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) ::_exit(1);
+  if (::write(ready.write.get(), &byte, 1) != 1 || ::read(go.read.get(), &byte, 1) != 1) ::_exit(1);
+  const int context = ::fsopen("binfmt_misc", FSOPEN_CLOEXEC);
+  if (context < 0 || ::fsconfig(context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) ::_exit(1);
+  const int mount = ::fsmount(context, FSMOUNT_CLOEXEC, 0);
+  if (mount < 0) ::_exit(1);
+  for (const std::string& text : entries) {
+    const int file = ::openat(mount, "register", O_WRONLY | O_CLOEXEC);
+    if (file < 0 || ::write(file, text.data(), text.size()) < 0) ::_exit(1);
+    ::close(file);
+  }
+  char answer[1 + sizeof mount] = {'r'};
+  std::memcpy(answer + 1, &mount, sizeof mount);
+  if (::write(ready.write.get(), answer, sizeof answer) != sizeof answer) ::_exit(1);
+  for (;;) ::pause();
+}
+
+void expect(int fd, char wanted, const std::string& what) {
+  char answer = 0;
+  if (::read(fd, &answer, 1) != 1 || answer != wanted) throw Error(ErrorKind::Unavailable, "could not " + what);
+}
+
+/// A descriptor of another process, as one's own.
+Fd take_descriptor(pid_t process, int number) {
+  const Fd pidfd(static_cast<int>(check(::syscall(SYS_pidfd_open, process, 0), "pidfd_open")));
+  return Fd(static_cast<int>(check(::syscall(SYS_pidfd_getfd, pidfd.get(), number, 0), "pidfd_getfd")));
+}
+
 }  // namespace
 
-/// A user namespace with every id mapped to itself and a binfmt_misc of its own, held by a process that does nothing.
-class Emulators::Namespace {
- public:
-  Namespace() : directory_(TempDirectory::default_parent(), "ctr-binfmt") { start(); }
-  ~Namespace() {
-    if (holder_ <= 0) return;
-    ::kill(holder_, SIGKILL);
-    ::waitpid(holder_, nullptr, 0);
-  }
-  Namespace(const Namespace&) = delete;
-  Namespace& operator=(const Namespace&) = delete;
+EmulatorNamespace::EmulatorNamespace() {
+  const std::vector<std::string> entries = registrations();
+  Pipe ready = make_pipe();
+  Pipe go = make_pipe();
+  holder_ = check(::fork(), "fork");
+  if (holder_ == 0) hold_namespace(ready, go, entries);
+  ready.write.reset();
+  go.read.reset();
+  expect(ready.read.get(), 'u', "make a user namespace");
+  const std::string process = "/proc/" + std::to_string(holder_);
+  write_control_file(process + "/uid_map", identity_map("/proc/self/uid_map"));
+  write_control_file(process + "/gid_map", identity_map("/proc/self/gid_map"));
+  write_all(go.write.get(), as_bytes("g"));
+  expect(ready.read.get(), 'r', "register qemu-user in a binfmt_misc of a user namespace (needs Linux 6.7)");
+  if (::read(ready.read.get(), &binfmt_, sizeof binfmt_) != sizeof binfmt_)
+    throw Error(ErrorKind::Unavailable, "the process that holds the emulators ended");
+}
 
-  fs::path path() const { return "/proc/" + std::to_string(holder_) + "/ns/user"; }
+EmulatorNamespace::~EmulatorNamespace() {
+  if (holder_ <= 0) return;
+  ::kill(holder_, SIGKILL);
+  ::waitpid(holder_, nullptr, 0);
+}
 
- private:
-  void start() {
-    const std::string mount_point = directory_.path().native();
-    std::vector<std::pair<const char*, std::string>> entries;
-    for (const Emulated& each : kEmulated)
-      if (const auto emulator = find_emulator(each); emulator && each.architecture != host_platform().architecture)
-        entries.emplace_back(each.qemu, registration(each, *emulator));
-    Pipe ready = make_pipe();
-    Pipe go = make_pipe();
-    holder_ = ctr::check(::fork(), "fork");
-    if (holder_ == 0) hold(ready, go, mount_point.c_str(), entries);
-    ready.write.reset();
-    go.read.reset();
-    expect(ready.read.get(), 'u', "make a user namespace");
-    const std::string process = "/proc/" + std::to_string(holder_);
-    write_control_file(process + "/uid_map", "0 0 4294967295\n");
-    write_control_file(process + "/gid_map", "0 0 4294967295\n");
-    write_all(go.write.get(), as_bytes("g"));
-    expect(ready.read.get(), 'r', "register qemu-user in a binfmt_misc of a user namespace (needs Linux 6.7)");
-  }
+fs::path EmulatorNamespace::path() const { return "/proc/" + std::to_string(holder_) + "/ns/user"; }
 
-  static void expect(int fd, char wanted, const std::string& what) {
-    char answer[2] = {};
-    if (::read(fd, answer, 1) != 1 || answer[0] != wanted)
-      throw Error(ErrorKind::Unavailable, "could not " + what);
-  }
+fs::path EmulatorNamespace::pin(const fs::path& directory) const {
+  make_directories(directory / "binfmt", 0700);
+  const fs::path user = directory / "user";
+  const Fd place = open_file(user, O_RDONLY | O_CREAT, 0600);
+  check(::mount(path().c_str(), user.c_str(), nullptr, MS_BIND, nullptr), "pin the user namespace at", user);
+  attach_mount(take_descriptor(holder_, binfmt_).get(), directory / "binfmt");
+  return user;
+}
 
-  /// The child: only system calls.
-  [[noreturn]] static void hold(const Pipe& ready, const Pipe& go, const char* mount_point,
-                                const std::vector<std::pair<const char*, std::string>>& entries) {
-    char byte = 'u';
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) ::_exit(1);
-    if (::write(ready.write.get(), &byte, 1) != 1 || ::read(go.read.get(), &byte, 1) != 1) ::_exit(1);
-    if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) ::_exit(1);
-    if (::mount("binfmt_misc", mount_point, "binfmt_misc", 0, nullptr) != 0) ::_exit(1);
-    const int directory = ::open(mount_point, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    for (const auto& [name, text] : entries) {
-      const int file = ::openat(directory, "register", O_WRONLY | O_CLOEXEC);
-      if (file < 0 || ::write(file, text.data(), text.size()) < 0) ::_exit(1);
-      ::close(file);
-    }
-    byte = 'r';
-    if (::write(ready.write.get(), &byte, 1) != 1) ::_exit(1);
-    for (;;) ::pause();
-  }
+void EmulatorNamespace::unpin(const fs::path& directory) noexcept {
+  for (const char* name : {"binfmt", "user"}) ::umount2((directory / name).c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+}
 
-  TempDirectory directory_;
-  pid_t holder_ = -1;
-};
-
-Emulators::Emulators() = default;
-Emulators::~Emulators() = default;
-
-void Emulators::check(const Platform& platform) {
-  if (runs_natively(platform)) return;
-  const std::string sentence = "RUN steps for " + platform.str() + " can't run on this machine (" + host_platform().str() + "): ";
-  if (platform.os != "linux") throw Error(ErrorKind::Unavailable, sentence + "programs for " + platform.os + " don't run on Linux");
+Execution execution_of(const Platform& platform) {
+  if (runs_natively(platform)) return Execution::Native;
+  const std::string sentence =
+      "programs for " + platform.str() + " can't run on this machine (" + host_platform().str() + "): ";
+  if (platform.os != "linux") throw Error(ErrorKind::Unavailable, sentence + "they are not for Linux");
   const Emulated* emulated = find_emulated(platform.architecture);
   if (emulated == nullptr) throw Error(ErrorKind::Unavailable, sentence + "there is no emulator for them");
-  if (is_registered_on_host(*emulated) || find_emulator(*emulated)) return;
+  if (is_registered_on_host(*emulated)) return Execution::Registered;
+  if (find_emulator(*emulated)) return Execution::Emulated;
   throw Error(ErrorKind::Unavailable,
               sentence + "qemu-" + emulated->qemu + " was not found; install the package qemu-user-static");
 }
 
+void enter_emulation(Spec& spec, const fs::path& user_namespace) {
+  if (find_namespace(spec, NamespaceType::User) != nullptr)
+    throw Error(ErrorKind::Unavailable, "programs of another architecture can't run in a user namespace of their own here");
+  // A network that was made outside of the user namespace shows no sysfs of its own there: the host's stands in.
+  const NamespaceSpec* network = find_namespace(spec, NamespaceType::Network);
+  if (network == nullptr || !network->path.empty())
+    for (MountSpec& mount : spec.mounts)
+      if (mount.destination == "/sys" && mount.type == "sysfs") {
+        const bool is_writable = std::find(mount.options.begin(), mount.options.end(), "ro") == mount.options.end();
+        mount.type = "bind";
+        mount.source = "/sys";
+        mount.options = {"rbind", "nosuid", "noexec", "nodev", is_writable ? "rw" : "ro"};
+      }
+  spec.linux.namespaces.push_back({NamespaceType::User, user_namespace});
+}
+
+namespace {
+
+/// Makes the namespace, or registers on the host where the kernel has no such thing and it may be done.
+std::unique_ptr<EmulatorNamespace> make_namespace(const Platform& platform, HostRegistration registration) {
+  try {
+    return std::make_unique<EmulatorNamespace>();
+  } catch (const Error& error) {
+    const Emulated& emulated = *find_emulated(platform.architecture);
+    if (registration == HostRegistration::Allowed) {
+      register_on_host(emulated, *find_emulator(emulated));
+      return nullptr;
+    }
+    throw Error(ErrorKind::Unavailable,
+                std::string(error.what()) + "; \"register-emulators\": true in the configuration lets ctr register it for "
+                                            "the whole machine instead");
+  }
+}
+
+}  // namespace
+
 std::optional<fs::path> Emulators::user_namespace(const Platform& platform) {
-  if (runs_natively(platform)) return std::nullopt;
-  check(platform);
-  if (is_registered_on_host(*find_emulated(platform.architecture))) return std::nullopt;
   const std::lock_guard lock(mutex_);
-  if (!namespace_) namespace_ = std::make_unique<Namespace>();
+  if (execution_of(platform) != Execution::Emulated) return std::nullopt;
+  if (!namespace_) namespace_ = make_namespace(platform, registration_);
+  if (!namespace_) return std::nullopt;
   return namespace_->path();
+}
+
+std::optional<fs::path> pin_emulation(const Platform& platform, HostRegistration registration, const fs::path& directory) {
+  if (execution_of(platform) != Execution::Emulated) return std::nullopt;
+  const std::unique_ptr<EmulatorNamespace> made = make_namespace(platform, registration);
+  if (!made) return std::nullopt;
+  return made->pin(directory);
 }
 
 }  // namespace ctr

@@ -101,8 +101,10 @@ Ability emulation_ability(const char* platform) {
   const std::string name = std::string("programs for ") + platform;
   const Platform wanted = parse_platform(platform);
   if (platform_score(host_platform(), wanted) > 0) return yes(name, "this machine's own");
-  if (can_execute(wanted)) return yes(name, "qemu-user");
-  return no(name, why_not_executable(wanted));
+  return ability(name, [&] {
+    const bool is_registered = execution_of(wanted) == Execution::Registered;
+    return std::string(is_registered ? "qemu-user, registered in binfmt_misc" : "qemu-user, in a user namespace");
+  });
 }
 
 Ability rootless_ability() {

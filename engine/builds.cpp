@@ -8,6 +8,7 @@
 #include "engine/build_services.h"
 #include "engine/builders.h"
 #include "engine/cache_prune.h"
+#include "engine/emulation.h"
 #include "engine/events.h"
 #include "engine/logins.h"
 #include "image/store.h"
@@ -50,7 +51,8 @@ BuildResult build_image(Context& context, const BuildRequest& asked, BuildProgre
   const TraceSpan span("build");
   const BuilderRecord builder = get_builder(context, name.empty() ? chosen_builder(context) : name);
   check_platforms(builder, asked.platforms);
-  const BuildRequest request = with_limits_of(builder, asked);
+  BuildRequest request = with_limits_of(builder, asked);
+  request.host_registration = host_registration(context.configuration());
   tidy_dead_build_networks(context);
   const std::unique_ptr<RegistrySession> session = open_registry_session(context);
   Store& store = context.store();

@@ -75,6 +75,7 @@ const std::map<std::string, Setter>& setters() {
       // Kept by nobody: builds read it where they need it.
       {"builder", [](Configuration&, const Json& v) { parse_build_cache_limits(v); }},
       {"init", [](Configuration& c, const Json& v) { c.default_init = as_flag(v); }},
+      {"register-emulators", [](Configuration& c, const Json& v) { c.registers_emulators = v.as_bool(); }},
       {"stop-timeout",
        [](Configuration& c, const Json& v) {
          if (v.as_int() < -1 || v.as_int() > 1'000'000) throw Error(ErrorKind::Invalid, "is out of range");

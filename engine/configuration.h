@@ -26,6 +26,7 @@ struct Configuration {
   std::vector<std::string> address_pools;          // "default-address-pools": base/prefix:size
   std::string default_init;                        // "init": "true" runs every container with --init
   int stop_timeout_seconds = 10;                   // "stop-timeout"
+  bool registers_emulators = false;                // "register-emulators": in the host's binfmt_misc, before Linux 6.7
   std::vector<std::filesystem::path> files;        // the files that were read, in that order
 };
 

@@ -10,6 +10,7 @@
 #include "engine/container_network.h"
 #include "engine/container_state.h"
 #include "engine/container_store.h"
+#include "engine/emulation.h"
 #include "engine/events.h"
 #include "engine/logs.h"
 #include "engine/make_spec.h"
@@ -60,6 +61,7 @@ void remove_run_files(const fs::path& run_directory) {
   remove_tree(run_directory / "exec");
   remove_tree(run_directory / "mounts");
   remove_tree(run_directory / "shm");
+  remove_tree(run_directory / kEmulationDirectory);
 }
 
 }  // namespace

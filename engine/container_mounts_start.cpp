@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "engine/container_mounts.h"
 #include "engine/container_store.h"
+#include "engine/emulation.h"
 #include "engine/images.h"
 #include "engine/volumes.h"
 #include "image/rootfs.h"
@@ -136,6 +137,7 @@ void release_mounts(Context& context, const std::string& id) {
   }
   const fs::path shm = context.containers().run_directory(id) / "shm";
   ::umount2(shm.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+  EmulatorNamespace::unpin(context.containers().run_directory(id) / kEmulationDirectory);
 }
 
 }  // namespace ctr

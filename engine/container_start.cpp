@@ -12,6 +12,7 @@
 #include "engine/container_network.h"
 #include "engine/container_store.h"
 #include "engine/containers.h"
+#include "engine/emulation.h"
 #include "engine/make_spec.h"
 #include "engine/security_options.h"
 #include "runtime/bundle.h"
@@ -81,6 +82,9 @@ void write_bundle(Context& context, ContainerRecord& record, const PreparedNetwo
   inputs.pid_namespace = joined_namespace(context, record.host.pid_mode, "pid");
   inputs.ipc_namespace = joined_namespace(context, record.host.ipc_mode, "ipc");
   inputs.shm_source = shared_shm(context, record);
+  if (!record.platform.empty())
+    inputs.emulator_namespace = pin_emulation(parse_platform(record.platform), host_registration(context.configuration()),
+                                              context.containers().run_directory(record.id) / kEmulationDirectory);
   if (record.host.init.value_or(false)) inputs.init_program = own_companion("ctr-init");
   inputs.mounts = prepare_mounts(context, record);
   inputs.default_ulimits = context.configuration().default_ulimits;

@@ -1,19 +1,21 @@
-// Programs of another architecture run through qemu-user, registered with the kernel's binfmt_misc. This file finds
-// out whether that is so here, and says what is missing; it registers nothing.
+// Images of another architecture: what `run` says about them, and whether their programs run here. How they run is the
+// builder's knowledge (builder/emulators.h), which RUN steps need as well.
 #pragma once
 
 #include <optional>
 #include <string>
+#include <string_view>
 
+#include "builder/emulators.h"
+#include "engine/configuration.h"
 #include "image/platform.h"
 
 namespace ctr {
 
-/// Whether this machine executes programs of that platform, by itself or through a registered emulator.
-bool can_execute(const Platform& platform);
+/// In a container's run directory: the mounts of builder/emulators.h, as long as it runs.
+inline constexpr std::string_view kEmulationDirectory = "emulation";
 
-/// One sentence on what is missing; for a platform that can't be executed.
-std::string why_not_executable(const Platform& platform);
+HostRegistration host_registration(const Configuration& configuration);
 
 /// Docker's warning when an image is for another platform than the one that was asked for or that this machine has; empty
 /// if it is not. Throws Unavailable, naming the package to install, if nothing here runs it.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "builder/emulators.h"
 #include "engine/merge_config.h"
 #include "engine/security_options.h"
 #include "engine/spec_resources.h"
@@ -195,6 +196,7 @@ Spec make_spec(const ContainerRecord& record, const SpecInputs& inputs) {
     make_privileged(spec);
   }
   add_devices(spec, record.host);
+  if (inputs.emulator_namespace) enter_emulation(spec, *inputs.emulator_namespace);
   return spec;
 }
 

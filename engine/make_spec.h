@@ -17,6 +17,7 @@ struct SpecInputs {
   std::optional<fs::path> network_namespace;  // joined; absent: as the network mode says
   std::optional<fs::path> pid_namespace;
   std::optional<fs::path> ipc_namespace;
+  std::optional<fs::path> emulator_namespace;  // the user namespace in which programs of another architecture run
   fs::path shm_source;      // a tmpfs to share as /dev/shm; empty: the container's own
   fs::path init_program;    // ctr-init, if the container wants one
   std::vector<MountSpec> mounts;  // of the user, parents before children

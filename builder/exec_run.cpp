@@ -242,21 +242,8 @@ class RunExecution {
     if (op.script) add_script(spec);
     if (op.insecure) make_privileged(spec);
     if (const auto user_namespace = environment_.emulators().user_namespace(op.platform))
-      enter_user_namespace(spec, *user_namespace);
+      enter_emulation(spec, *user_namespace);
     return spec;
-  }
-
-  /// A network that was made outside of the user namespace shows no sysfs of its own there: the host's stands in.
-  static void enter_user_namespace(Spec& spec, const fs::path& path) {
-    const NamespaceSpec* network = find_namespace(spec, NamespaceType::Network);
-    if (network == nullptr || !network->path.empty())
-      for (MountSpec& mount : spec.mounts)
-        if (mount.destination == "/sys") {
-          mount.type = "bind";
-          mount.source = "/sys";
-          mount.options = {"rbind", "nosuid", "noexec", "nodev", "ro"};
-        }
-    spec.linux.namespaces.push_back({NamespaceType::User, path});
   }
 
   void add_ulimits(ProcessSpec& process) const {
@@ -333,6 +320,11 @@ class RunExecution {
     std::vector<std::string> directories{"/proc", "/sys", "/dev"};
     directories.insert(directories.end(), mounts_.directory_targets().begin(), mounts_.directory_targets().end());
     for (const std::string& directory : directories) make_directories_in_root(fd.get(), directory);
+    // A tmpfs takes the mode of what it covers; where the image has nothing there, it is everybody's.
+    for (const std::string& target : mounts_.tmpfs_targets()) {
+      const Fd at = open_in_root(fd.get(), target, O_RDONLY | O_DIRECTORY);
+      check(::fchmod(at.get(), 01777), "chmod", target);
+    }
     std::vector<std::string> files = file_targets_;
     files.insert(files.end(), mounts_.file_targets().begin(), mounts_.file_targets().end());
     for (const std::string& file : files) {
@@ -354,11 +346,11 @@ class RunExecution {
 }  // namespace
 
 RunEnvironment::RunEnvironment(const Store& store, const BuildRequest& request, const BuildServices& services)
-    : store_(store), request_(request), services_(services) {}
+    : store_(store), request_(request), services_(services), emulators_(request.host_registration) {}
 
 RunEnvironment::~RunEnvironment() {
   networks_.clear();
-  for (const pid_t pid : agent_processes_) ::kill(pid, SIGTERM);
+  agents_.clear();
   if (cgroup_.empty()) return;
   try {
     Cgroup::open(cgroup_).remove();
@@ -420,20 +412,23 @@ std::optional<std::string> RunEnvironment::secret(const std::string& id) const {
   return std::nullopt;
 }
 
-std::optional<fs::path> RunEnvironment::ssh_socket(const std::string& id) {
+std::optional<fs::path> RunEnvironment::ssh_agent(const std::string& id) {
   for (const SshSpec& forward : request_.ssh) {
     if (forward.id != id) continue;
     if (!forward.paths.empty()) {
       struct ::stat info = {};
       check(::stat(forward.paths.front().c_str(), &info), "stat", forward.paths.front());
-      if (S_ISSOCK(info.st_mode)) return forward.paths.front();
-      throw Error(ErrorKind::Unavailable,
-                  "--ssh " + id + ": a key file needs a running ssh-agent; add it with ssh-add and use --ssh " + id);
+      if (S_ISSOCK(info.st_mode)) return fs::absolute(forward.paths.front());
+      const fs::path directory = scratch_directory() / ("ssh-" + Digest::of(id).hex().substr(0, 12));
+      const std::lock_guard lock(mutex_);
+      std::unique_ptr<KeyAgent>& agent = agents_[id];
+      if (!agent) agent = std::make_unique<KeyAgent>(directory, forward.paths);
+      return agent->socket();
     }
     const char* socket = ::getenv("SSH_AUTH_SOCK");
     if (socket == nullptr)
       throw Error(ErrorKind::Invalid, "invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set");
-    return fs::path(socket);
+    return fs::absolute(socket);
   }
   return std::nullopt;
 }

@@ -19,6 +19,7 @@
 #include "builder/executor.h"
 #include "builder/op.h"
 #include "builder/rootfs_view.h"
+#include "builder/ssh_forward.h"
 #include "image/store.h"
 
 namespace ctr {
@@ -50,8 +51,8 @@ class RunEnvironment {
 
   /// The value of a secret; nothing if none has that id. Throws what reading it throws.
   std::optional<std::string> secret(const std::string& id) const;
-  /// The agent's socket; nothing if none has that id.
-  std::optional<fs::path> ssh_socket(const std::string& id);
+  /// The socket of the agent behind `--ssh id`; nothing if none has that id.
+  std::optional<fs::path> ssh_agent(const std::string& id);
 
   /// The layer with which a new cache mount of that id starts, if a remote cache brought one; it is in the store then.
   std::optional<Digest> cache_mount_layer(const std::string& id, StepNumber step) const {
@@ -73,8 +74,7 @@ class RunEnvironment {
   std::map<std::string, std::unique_ptr<BuildNetwork>> networks_;
   std::optional<TempDirectory> scratch_;
   std::string cgroup_;
-  std::map<std::string, fs::path> agents_;
-  std::vector<pid_t> agent_processes_;
+  std::map<std::string, std::unique_ptr<KeyAgent>> agents_;  // of key files
 };
 
 struct RunStep {

@@ -58,6 +58,7 @@ RunMounts::RunMounts(RunEnvironment& environment, const RunStep& step) : environ
 }
 
 RunMounts::~RunMounts() {
+  forwards_.clear();
   for (auto path = mounted_.rbegin(); path != mounted_.rend(); ++path) ::umount2(path->c_str(), MNT_DETACH);
   try {
     if (!directory_.empty()) remove_tree(directory_);
@@ -207,6 +208,7 @@ void RunMounts::add(const TmpfsMount& mount) {
   if (mount.size_bytes != 0) spec.options.push_back("size=" + std::to_string(mount.size_bytes));
   mounts_.push_back(std::move(spec));
   directory_targets_.push_back(mount.target);
+  tmpfs_targets_.push_back(mount.target);
 }
 
 void RunMounts::add(const SecretMount& mount) {
@@ -229,15 +231,17 @@ void RunMounts::add(const SecretMount& mount) {
 }
 
 void RunMounts::add(const SshMount& mount) {
-  const auto socket = environment_.ssh_socket(mount.id);
-  if (!socket) {
+  const auto agent = environment_.ssh_agent(mount.id);
+  if (!agent) {
     if (mount.required) throw Error(ErrorKind::NotFound, "unset ssh forward key " + mount.id);
     return;
   }
+  forwards_.push_back(std::make_unique<SshForward>(new_directory("ssh"), "agent", *agent,
+                                                   SshForward::Access{mount.mode, mount.uid, mount.gid}));
   MountSpec spec;
   spec.destination = mount.target;
   spec.type = "bind";
-  spec.source = socket->native();
+  spec.source = forwards_.back()->socket().native();
   spec.options = {"bind", "nosuid", "noexec", "nodev"};
   mounts_.push_back(std::move(spec));
   file_targets_.push_back(mount.target);

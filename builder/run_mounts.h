@@ -26,6 +26,8 @@ class RunMounts {
   /// Targets that are directories, and those that are files: what the lowest layer has to have.
   const std::vector<std::string>& directory_targets() const noexcept { return directory_targets_; }
   const std::vector<std::string>& file_targets() const noexcept { return file_targets_; }
+  /// Those of the directories that are covered by a tmpfs.
+  const std::vector<std::string>& tmpfs_targets() const noexcept { return tmpfs_targets_; }
 
  private:
   void add(const BindMount& mount);
@@ -51,8 +53,10 @@ class RunMounts {
   std::vector<std::string> variables_;
   std::vector<std::string> directory_targets_;
   std::vector<std::string> file_targets_;
+  std::vector<std::string> tmpfs_targets_;
   std::vector<fs::path> mounted_;
   std::vector<FileLock> locks_;
+  std::vector<std::unique_ptr<SshForward>> forwards_;
 };
 
 /// Where cache mounts lie in a store: cache/mounts/<digest of the id>/, with the id beside the files.

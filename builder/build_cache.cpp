@@ -52,7 +52,7 @@ KeyLock::KeyLock(const fs::path& directory, const Digest& key) : path_(directory
 KeyLock::~KeyLock() { ::unlink(path_.c_str()); }
 
 BuildCache::BuildCache(const fs::path& root, const fs::path& run)
-    : directory_(root / "cache"), locks_(run / "build-locks") {}
+    : directory_(root / "cache"), locks_(run / "build-locks"), copied_(run / "build-copies") {}
 
 fs::path BuildCache::record_path(const Digest& key, const char* suffix) const {
   return directory_ / (key.hex() + suffix);
@@ -103,6 +103,13 @@ std::optional<SelectionLines> BuildCache::find_lines(const Digest& key) const {
 std::unique_ptr<KeyLock> BuildCache::lock(const Digest& key) const {
   make_directories(locks_);
   return std::make_unique<KeyLock>(locks_, key);
+}
+
+bool BuildCache::was_copied(const Digest& key) const { return path_exists(copied_ / key.hex()); }
+
+void BuildCache::note_copied(const Digest& key) const {
+  make_directories(copied_);
+  open_file(copied_ / key.hex(), O_WRONLY | O_CREAT, 0600);
 }
 
 std::optional<Json> BuildCache::find_build(const Digest& name) const {

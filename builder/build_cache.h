@@ -65,6 +65,11 @@ class BuildCache {
 
   std::unique_ptr<KeyLock> lock(const Digest& key) const;
 
+  /// Whether a COPY with these inputs was made since the machine started, whatever it copied: then its result may be
+  /// among the records, and is looked for before anything is written.
+  bool was_copied(const Digest& key) const;
+  void note_copied(const Digest& key) const;
+
   /// What the last build of one Dockerfile did, by step: an opaque document under a name of the caller's.
   std::optional<Json> find_build(const Digest& name) const;
   void save_build(const Digest& name, const Json& document) const;
@@ -89,6 +94,7 @@ class BuildCache {
 
   fs::path directory_;
   fs::path locks_;
+  fs::path copied_;
 };
 
 /// The layers of all records, for garbage collection.

@@ -9,6 +9,7 @@
 #include "builder/build_cache.h"
 #include "builder/exec_copy.h"
 #include "builder/solver.h"
+#include "builder/source_hashes.h"
 
 namespace ctr {
 
@@ -115,11 +116,49 @@ MadeLayer BuildExecutor::copy(const CopyOp& op, std::span<const Built> inputs) {
   return {layer.identity.diff_id, layer.content_size, time};
 }
 
+/// Hashing first is cheap where most hashes are known, and needed where an archive may be unpacked.
+bool BuildExecutor::is_worth_one_pass(const std::vector<Selection>& selections) {
+  std::uint64_t unknown_bytes = 0;
+  for (const Selection& selection : selections) {
+    if (selection.unpack) return false;
+    for (const SelectedFile& file : selection.files)
+      if (S_ISREG(file.file.info.st_mode) && !hashes_.find(file.file.info))
+        unknown_bytes += static_cast<std::uint64_t>(file.file.info.st_size);
+  }
+  return unknown_bytes >= kMiB;
+}
+
+std::optional<CopiedLayer> BuildExecutor::copy_and_check(VertexId vertex, std::span<const Built> inputs,
+                                                         const std::function<void()>& bring) {
+  const CopyOp& op = std::get<CopyOp>(graph_.vertex(vertex).op);
+  std::vector<std::unique_ptr<SourceTree>> opened;
+  const std::vector<const SourceTree*> trees = trees_of(op, inputs, opened);
+  const std::vector<Selection> selections = select_files(op, trees);
+  if (!is_worth_one_pass(selections)) return std::nullopt;
+  bring();
+  std::call_once(emulators_checked_, [this] { check_emulators(); });
+  const TraceSpan span("write layer and hash");
+  const Time time = step_time();
+  SourceHashes passed;
+  const LayerInfo layer =
+      execute_copy(store_.layers(), op, selections, views_.open(inputs[0].layers), time, &passed);
+  passed.finish();
+  return CopiedLayer{finish({layer.identity.diff_id, layer.content_size, time}),
+                     checksum_selections(selections, hashes_, static_cast<unsigned>(processor_count()), &passed)};
+}
+
+MadeLayer BuildExecutor::finish(MadeLayer made) {
+  if (epoch_) made.created = Time(std::chrono::seconds(*epoch_));
+  if (!has_layer(made.diff_id))
+    throw Error(ErrorKind::Busy, "the layer of a step was removed while it was made: build again");
+  return made;
+}
+
 MadeLayer BuildExecutor::execute(VertexId vertex, std::span<const Built> inputs, StepNumber step) {
   if (is_cancelled_) throw Error(ErrorKind::Unavailable, "canceled");
   std::call_once(emulators_checked_, [this] { check_emulators(); });
   const Op& op = graph_.vertex(vertex).op;
-  MadeLayer made = [&] {
+  return finish([&] {
     if (const auto* copied = std::get_if<CopyOp>(&op)) return copy(*copied, inputs);
     if (const auto* make = std::get_if<MakeDirectoryOp>(&op)) {
       const Time time = step_time();
@@ -129,11 +168,7 @@ MadeLayer BuildExecutor::execute(VertexId vertex, std::span<const Built> inputs,
     const RunStep run{std::get<ExecOp>(op), graph_.note(vertex).proxies, inputs,       step,
                       reporter_,            pin_,                        is_cancelled_, cancel_event_.get()};
     return execute_run(runs_, run, now());
-  }();
-  if (epoch_) made.created = Time(std::chrono::seconds(*epoch_));
-  if (!has_layer(made.diff_id))
-    throw Error(ErrorKind::Busy, "the layer of a step was removed while it was made: build again");
-  return made;
+  }());
 }
 
 void BuildExecutor::note_solved(VertexId vertex) {
@@ -145,7 +180,7 @@ void BuildExecutor::check_emulators() {
   const std::lock_guard lock(mutex_);
   for (VertexId id = 0; id < graph_.size(); ++id) {
     const auto* exec = std::get_if<ExecOp>(&graph_.vertex(id).op);
-    if (exec != nullptr && !solved_.contains(id)) runs_.emulators().check(exec->platform);
+    if (exec != nullptr && !solved_.contains(id)) execution_of(exec->platform);
   }
 }
 

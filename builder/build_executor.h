@@ -31,6 +31,8 @@ class BuildExecutor final : public Executor {
   bool has_layer(const Digest& diff_id) override;
   bool fetch_layer(const Digest& diff_id, StepNumber step) override;
   SelectionChecksum checksum(const CopyOp& op, std::span<const Built> inputs) override;
+  std::optional<CopiedLayer> copy_and_check(VertexId vertex, std::span<const Built> inputs,
+                                            const std::function<void()>& bring) override;
   MadeLayer execute(VertexId vertex, std::span<const Built> inputs, StepNumber step) override;
   void cancel() override;
 
@@ -55,6 +57,8 @@ class BuildExecutor final : public Executor {
   /// Before the first step is executed: every RUN that may still come must be able to run here.
   void check_emulators();
   MadeLayer copy(const CopyOp& op, std::span<const Built> inputs);
+  bool is_worth_one_pass(const std::vector<Selection>& selections);
+  MadeLayer finish(MadeLayer made);
   Time step_time() const;
 
   Store& store_;

@@ -69,7 +69,7 @@ class CopyPlanner {
   /// Makes the destination's directories, which appear even if nothing is selected.
   void prepare() {
     const std::string path = op_.destination.ends_with('/') ? op_.destination : parent_of(op_.destination);
-    make_directories(plan_.resolve(path));
+    plan_.make_directories(plan_.resolve(path));
     destination_ = plan_.resolve(op_.destination);
   }
 
@@ -92,15 +92,10 @@ class CopyPlanner {
     return slash == std::string::npos ? "" : path.substr(0, slash);
   }
 
-  void make_directories(const std::string& path) {
-    // A --link layer leaves out parents that only lead to the destination: the layers below keep theirs.
-    if (plan_.base() >= 0) plan_.make_directories(path);
-  }
-
   std::string place_of_file(const std::string& base_name) {
     const bool wants_directory = op_.destination.ends_with('/');
     if (wants_directory || plan_.kind_of(destination_) == LayerPlan::Kind::Directory) {
-      make_directories(destination_);
+      plan_.make_directories(destination_);
       return join_path(destination_, base_name);
     }
     return destination_;
@@ -135,7 +130,7 @@ class CopyPlanner {
     const LayerPlan::Kind kind = plan_.kind_of(destination_);
     if (kind == LayerPlan::Kind::Other)
       throw Error(ErrorKind::Invalid, "cannot copy to non-directory: /" + destination_);
-    make_directories(destination_);
+    plan_.make_directories(destination_);
     for (const SelectedFile& file : selection.files) {
       if (file.target.empty()) continue;
       const std::string path = join_path(destination_, file.target);
@@ -201,7 +196,7 @@ std::vector<const Selection*> archives_of(const std::vector<Selection>& selectio
 }  // namespace
 
 LayerInfo execute_copy(const LayerStore& store, const CopyOp& op, const std::vector<Selection>& selections, int base,
-                       Time step_time) {
+                       Time step_time, SourceHashes* hashes) {
   const int planned_base = op.link ? -1 : base;
   const std::optional<LayerOwner> owner =
       op.chown.empty() ? std::nullopt : std::optional(resolve_owner(op.chown, base));
@@ -211,12 +206,12 @@ LayerInfo execute_copy(const LayerStore& store, const CopyOp& op, const std::vec
   const std::vector<const Selection*> archives = archives_of(selections);
   for (const Selection& selection : selections)
     if (std::find(archives.begin(), archives.end(), &selection) == archives.end()) planner.add(selection);
-  if (archives.empty()) return plan.write(store);
+  if (archives.empty()) return plan.write(store, hashes);
 
-  if (planned_base >= 0) plan.make_directories(planner.destination());
+  plan.make_directories(planner.destination());
   const std::unique_ptr<LayerWriter> writer = store.create();
   plan.write(*writer);
-  ArchiveTarget target{planner.destination(), planned_base, owner, op.epoch};
+  ArchiveTarget target{planner.destination(), planned_base, op.epoch};
   for (const Selection* archive : archives)
     unpack_archive(*archive->tree, archive->files.front().file.path, target, *writer);
   return writer->commit_canonical();

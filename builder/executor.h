@@ -2,6 +2,7 @@
 // order, keys and sharing are tested with a fake; BuildExecutor is the real one.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -30,6 +31,11 @@ struct MadeLayer {
   Time created = {};
 };
 
+struct CopiedLayer {
+  MadeLayer layer;
+  SelectionChecksum checksum;
+};
+
 /// Which selection of a vertex' inputs counts for its key.
 struct SelectedInput {
   std::size_t input = 0;
@@ -51,6 +57,14 @@ class Executor {
 
   /// The checksum of what CopyOp selects. The layers of `inputs` are in the store.
   virtual SelectionChecksum checksum(const CopyOp& op, std::span<const Built> inputs) = 0;
+
+  /// Copies and takes the checksum of what is copied in one pass over the files; calls `bring` first, for the layers of
+  /// `inputs`. Nothing if one pass is not worth it: then the checksum comes first.
+  virtual std::optional<CopiedLayer> copy_and_check(VertexId vertex, std::span<const Built> inputs,
+                                                    const std::function<void()>& bring) {
+    static_cast<void>(vertex), static_cast<void>(inputs), static_cast<void>(bring);
+    return std::nullopt;
+  }
 
   /// Does the step. The layers of `inputs` are in the store.
   virtual MadeLayer execute(VertexId vertex, std::span<const Built> inputs, StepNumber step) = 0;

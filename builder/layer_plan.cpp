@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/rooted_path.h"
 #include "builder/file_xattrs.h"
+#include "builder/source_hashes.h"
 
 namespace ctr {
 
@@ -33,6 +34,8 @@ class OpenFileContent final : public FileContent {
     }
   }
 
+  int fd() const noexcept { return fd_.get(); }
+
   std::uint64_t skip_hole() override {
     if (!has_holes_ || at_ >= size_) return 0;
     const off_t data = ::lseek(fd_.get(), static_cast<off_t>(at_), SEEK_DATA);
@@ -53,6 +56,26 @@ class OpenFileContent final : public FileContent {
   std::string name_;
   std::uint64_t at_ = 0;
   bool has_holes_ = false;
+};
+
+/// Content that is hashed while it passes.
+class HashedContent final : public FileContent {
+ public:
+  HashedContent(FileContent& from, SourceHashes& hashes) : from_(from), hashes_(hashes) {}
+  std::size_t read(std::span<std::byte> buffer) override {
+    const std::size_t count = from_.read(buffer);
+    hashes_.write(Bytes(buffer).first(count));
+    return count;
+  }
+  std::uint64_t skip_hole() override {
+    const std::uint64_t hole = from_.skip_hole();
+    hashes_.write_zeros(hole);
+    return hole;
+  }
+
+ private:
+  FileContent& from_;
+  SourceHashes& hashes_;
 };
 
 }  // namespace
@@ -156,7 +179,7 @@ void LayerPlan::add(Entry entry, LayerContent content) {
 namespace {
 
 template <typename Writer>
-void write_item(Writer& writer, Entry entry, const LayerContent& content) {
+void write_item(Writer& writer, Entry entry, const LayerContent& content, SourceHashes* hashes = nullptr) {
   NoContent none;
   if (content.tree == nullptr) {
     if (content.text == nullptr) {
@@ -174,7 +197,14 @@ void write_item(Writer& writer, Entry entry, const LayerContent& content) {
     Fd fd = open_beneath(content.tree->root(), content.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     entry.xattrs = read_layer_xattrs(fd.get());
     OpenFileContent bytes(std::move(fd), entry.size, content.path);
-    writer.add(entry, bytes);
+    if (hashes == nullptr) {
+      writer.add(entry, bytes);
+    } else {
+      hashes->begin(bytes.fd(), entry.xattrs);
+      HashedContent hashed(bytes, *hashes);
+      writer.add(entry, hashed);
+      hashes->end(bytes.fd());
+    }
   } else {
     writer.add(entry, none);
   }
@@ -182,9 +212,9 @@ void write_item(Writer& writer, Entry entry, const LayerContent& content) {
 
 }  // namespace
 
-LayerInfo LayerPlan::write(const LayerStore& store) const {
+LayerInfo LayerPlan::write(const LayerStore& store, SourceHashes* hashes) const {
   CanonicalLayerWriter writer(store.create());
-  for (const auto& [path, item] : items_) write_item(writer, item.entry, item.content);
+  for (const auto& [path, item] : items_) write_item(writer, item.entry, item.content, hashes);
   return writer.commit();
 }
 

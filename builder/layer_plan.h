@@ -14,6 +14,8 @@
 
 namespace ctr {
 
+class SourceHashes;
+
 struct LayerOwner {
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
@@ -45,11 +47,9 @@ class LayerPlan {
   /// Puts an entry at its path; its parent must be planned or exist in the base (which then is planned too).
   void add(Entry entry, LayerContent content);
 
-  /// Writes everything.
-  LayerInfo write(const LayerStore& store) const;
+  /// Writes everything; `hashes`, if given, sees the bytes of every source file.
+  LayerInfo write(const LayerStore& store, SourceHashes* hashes = nullptr) const;
   void write(LayerWriter& writer) const;
-
-  int base() const noexcept { return base_; }
 
  private:
   struct ByPath {

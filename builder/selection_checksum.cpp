@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/rooted_path.h"
 #include "builder/file_xattrs.h"
+#include "builder/source_hashes.h"
 
 namespace ctr {
 
@@ -208,13 +209,17 @@ void hash_all(std::vector<HashTask>& tasks, FileHashCache& hashes, unsigned thre
 
 }  // namespace
 
-SelectionChecksum checksum_selections(const std::vector<Selection>& selections, FileHashCache& hashes,
-                                      unsigned threads) {
+SelectionChecksum checksum_selections(const std::vector<Selection>& selections, FileHashCache& hashes, unsigned threads,
+                                      const SourceHashes* passed) {
   std::vector<HashTask> tasks;
   for (const Selection& selection : selections)
     for (const SelectedFile& file : selection.files) {
       if (!S_ISREG(file.file.info.st_mode)) continue;
       HashTask task{&selection, &file, hashes.find(file.file.info)};
+      if (const auto* known = passed != nullptr && !task.digest ? passed->find(file.file.info) : nullptr) {
+        task.digest = known->digest;
+        if (known->is_stable) hashes.remember(known->info, known->digest);
+      }
       tasks.push_back(std::move(task));
     }
   std::vector<HashTask> unknown;

@@ -18,6 +18,8 @@
 
 namespace ctr {
 
+class SourceHashes;
+
 /// Hashes of files by their stat, kept between builds. A hash is only remembered if both times of the file are at least
 /// two seconds older than the moment before it was read, and equal before and after: a file that is written twice
 /// within the clock's grain would else keep an old hash. Safe for use by several threads.
@@ -69,8 +71,9 @@ struct SelectionChecksum {
   SelectionLines lines;
 };
 
-/// Hashes with `threads` threads what `hashes` does not know.
-SelectionChecksum checksum_selections(const std::vector<Selection>& selections, FileHashCache& hashes, unsigned threads);
+/// Hashes with `threads` threads what neither `hashes` nor `passed` (files whose bytes were just seen) knows.
+SelectionChecksum checksum_selections(const std::vector<Selection>& selections, FileHashCache& hashes, unsigned threads,
+                                      const SourceHashes* passed = nullptr);
 
 /// The hash of one file's bytes and the extended attributes that a layer keeps; `info` is what was found before.
 /// Throws Busy if the file changes while it is read.

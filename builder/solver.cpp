@@ -214,22 +214,61 @@ class Solver::Run {
     const std::vector<SelectedInput> selected = selected_inputs(vertex.op);
     if (selected.empty()) return;
     const TraceSpan span("checksum");
-    std::vector<std::string> ids = keys.input_ids;
     const std::vector<Built> inputs = inputs_of(id);
-    SelectionChecksum all{Digest::of(""), {}};
+    std::vector<std::pair<SelectedInput, SelectionChecksum>> checked;
     for (const SelectedInput& each : selected) {
-      for (const CopySource& source : each.selection.sources) {
-        if (source.content || source.input == 0) continue;
-        bring_layers(vertex.inputs[source.input], step);
-        ids[source.input].clear();
-      }
-      SelectionChecksum checksum = solver_.executor_.checksum(each.selection, inputs);
+      for (const CopySource& source : each.selection.sources)
+        if (!source.content && source.input != 0) bring_layers(vertex.inputs[source.input], step);
+      checked.emplace_back(each, solver_.executor_.checksum(each.selection, inputs));
+    }
+    set_slow_key(keys, std::move(checked));
+    if (std::holds_alternative<CopyOp>(vertex.op)) solver_.cache_.note_copied(copied_key(keys));
+  }
+
+  static void set_slow_key(Keys& keys, std::vector<std::pair<SelectedInput, SelectionChecksum>> checked) {
+    std::vector<std::string> ids = keys.input_ids;
+    SelectionChecksum all{Digest::of(""), {}};
+    for (auto& [selected, checksum] : checked) {
+      for (const CopySource& source : selected.selection.sources)
+        if (!source.content && source.input != 0) ids[source.input].clear();
       ids.push_back(checksum.digest.hex());
       all.digest = Digest::of(all.digest.str() + checksum.digest.str());
       all.lines.merge(checksum.lines);
     }
     keys.slow = key_of("slow", keys.op, ids);
     keys.checksum = std::move(all);
+  }
+
+  // ---- a COPY that was never made: written first, its key is known when the bytes have passed ----
+
+  bool may_copy_first(VertexId id, const Keys& keys) const {
+    if (keys.fast || !std::holds_alternative<CopyOp>(graph_.vertex(id).op)) return false;
+    return !solver_.options_.find_remote && !solver_.cache_.was_copied(copied_key(keys));
+  }
+
+  static Digest copied_key(const Keys& keys) { return key_of("copied", keys.op, keys.input_ids); }
+
+  /// False if the checksum has to come first after all.
+  bool copy_first(VertexId id, Keys& keys, StepNumber step) {
+    const Digest copied_by_any = copied_key(keys);
+    const std::unique_ptr<KeyLock> lock = solver_.cache_.lock(copied_by_any);
+    if (!may_copy_first(id, keys)) return false;
+    std::optional<CopiedLayer> copied = solver_.executor_.copy_and_check(id, inputs_of(id), [&] {
+      for (const VertexId input : graph_.vertex(id).inputs) bring_layers(input, step);
+    });
+    if (!copied) return false;
+    std::vector<std::pair<SelectedInput, SelectionChecksum>> checked;
+    checked.emplace_back(selected_inputs(graph_.vertex(id).op).front(), std::move(copied->checksum));
+    set_slow_key(keys, std::move(checked));
+    if (const auto hit = find(id, keys.slow)) {
+      take(id, keys, *hit, Outcome::Cached, step);
+      solver_.reporter_.end(step, StepEnd::Cached);
+    } else {
+      explain(id, keys, step);
+      finish_executed(id, keys, *keys.slow, copied->layer, step);
+    }
+    solver_.cache_.note_copied(copied_by_any);
+    return true;
   }
 
   std::vector<Built> inputs_of(VertexId id) {
@@ -280,6 +319,7 @@ class Solver::Run {
     };
     try {
       std::optional<Hit> hit = find(id, keys.fast);
+      if (!hit && may_copy_first(id, keys) && copy_first(id, keys, begin())) return;
       if (!hit) {
         add_slow_key(id, keys, begin());
         hit = find(id, keys.slow);
@@ -323,7 +363,10 @@ class Solver::Run {
     }
     for (const VertexId input : graph_.vertex(id).inputs) bring_layers(input, step);
     explain(id, keys, step);
-    const MadeLayer made = solver_.executor_.execute(id, inputs_of(id), step);
+    finish_executed(id, keys, key, solver_.executor_.execute(id, inputs_of(id), step), step);
+  }
+
+  void finish_executed(VertexId id, const Keys& keys, const Digest& key, const MadeLayer& made, StepNumber step) {
     BuildRecord record{.layer = made.diff_id};
     record.size = made.size;
     record.created = made.created;

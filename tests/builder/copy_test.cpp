@@ -10,6 +10,7 @@
 #include "builder/exec_copy.h"
 #include "builder/rootfs_view.h"
 #include "builder/selection_checksum.h"
+#include "builder/source_hashes.h"
 #include "image/canonical_tar.h"
 #include "image/store.h"
 
@@ -280,13 +281,14 @@ TEST_F(CopyTest, ALinkedCopyIsTheSameOnEveryBase) {
   base({"d/"}, 5);
   const LayerInfo with = copy(copied);
   EXPECT_EQ(with.identity.diff_id, without);
-  EXPECT_EQ(entries(without), (Names{"f 644 0:0 d/e/a"}));
+  EXPECT_EQ(entries(without), (Names{"d 755 0:0 d", "d 755 0:0 d/e", "f 644 0:0 d/e/a"}));
   layers.push_back(without);
   const Fd view = open_rootfs_view(store, layers);
   struct ::stat info = {};
   ASSERT_EQ(::fstatat(view.get(), "d", &info, 0), 0);
-  EXPECT_EQ(info.st_mode & 07777, 0751u);
-  EXPECT_EQ(info.st_uid, 5u);
+  // As with BuildKit the parents are the layer's own, whatever was below.
+  EXPECT_EQ(info.st_mode & 07777, 0755u);
+  EXPECT_EQ(info.st_uid, 0u);
 }
 
 TEST_F(CopyTest, ConflictsAreRefusedByName) {
@@ -330,13 +332,14 @@ TEST_F(CopyTest, ContentOfTheDockerfileBecomesAFile) {
 TEST_F(CopyTest, AddUnpacksArchivesThroughLinksOfTheBase) {
   file("tar/lib/x", "1");
   file("tar/y", "2", 0600);
-  for (const char* flag : {"-cf", "-czf"}) {
+  for (const char* flag : {"-cf", "-czf", "-cjf", "-cJf"}) {
     const CommandOutput tar = run_command({.argv = {"tar", "-C", (context() / "tar").native(), flag,
                                                     (context() / "a.tar").native(), "--owner=3", "--group=4", "y", "lib/x"}});
     ASSERT_TRUE(tar.status.success()) << tar.standard_error;
     if (layers.empty()) base({"usr/", "usr/lib/", "opt/", "opt/lib -> /usr/lib"});
     CopyOp added = op({"/a.tar"}, "/opt");
     added.sources[0].unpack = true;
+    added.chown = "7:8";  // of directories that are made; the archive's entries keep theirs
     EXPECT_EQ(entries(added), (Names{"d 751 0:0 opt", "f 600 3:4 opt/y", "d 751 0:0 usr", "d 751 0:0 usr/lib", "f 644 3:4 usr/lib/x"}));
   }
   CopyOp copied = op({"/a.tar"}, "/opt/");
@@ -345,6 +348,23 @@ TEST_F(CopyTest, AddUnpacksArchivesThroughLinksOfTheBase) {
   CopyOp added = op({"/plain"}, "/opt/");
   added.sources[0].unpack = true;
   EXPECT_EQ(entries(added).back(), "f 644 0:0 opt/plain");
+}
+
+TEST_F(CopyTest, AnArchiveOutOfAllProportionIsRefused) {
+  const std::string in_context = "cd " + context().native() + " && ";
+  for (const char* pack : {"truncate -s 3G big && tar -cSf bomb.tar big", "truncate -s 300M big && tar -czf bomb.tar big"}) {
+    ASSERT_TRUE(run_command({.argv = {"sh", "-c", in_context + pack + " && rm big"}}).status.success());
+    CopyOp added = op({"/bomb.tar"}, "/opt/");
+    added.sources[0].unpack = true;
+    EXPECT_NE(error_of(added).find("the archive unpacks to more than 300 times its"), std::string::npos) << pack;
+  }
+}
+
+TEST_F(CopyTest, PipesAndSocketsOfAContextStayBehind) {
+  file("d/a", "1");
+  ASSERT_EQ(::mkfifo((context() / "d/pipe").c_str(), 0644), 0);
+  EXPECT_EQ(entries(op({"/d"}, "/x/")), (Names{"d 755 0:0 x", "f 644 0:0 x/a"}));
+  EXPECT_NE(error_of(op({"/d/pipe"}, "/x/")).find("not found"), std::string::npos);
 }
 
 TEST_F(CopyTest, WorkdirMakesWhatIsMissingAndNothingElse) {
@@ -407,6 +427,29 @@ TEST_F(CopyTest, RememberedHashesComeBackFromTheFile) {
   EXPECT_EQ(cache.find(info), Digest::of("x"));
   info.st_mtim.tv_nsec = 1;
   EXPECT_FALSE(cache.find(info));
+}
+
+TEST_F(CopyTest, HashesOfBytesThatPassAreThoseOfTheFiles) {
+  for (int i = 0; i < 40; ++i) file("d/" + std::to_string(i), std::string(static_cast<std::size_t>(i) * 70'001, static_cast<char>('a' + i)));
+  file("d/holes", "x");
+  ASSERT_EQ(::truncate((context() / "d/holes").c_str(), 5'000'000), 0);
+  fs::create_hard_link(context() / "d/1", context() / "d/other-name");
+  const SourceTree source = tree();
+  const CopyOp copied = op({"/d"}, "/x/");
+  const std::vector<Selection> selections = select_files(copied, {nullptr, &source});
+  SourceHashes passed;
+  const Time time(std::chrono::seconds(1'700'000'000));
+  const LayerInfo layer = execute_copy(store.layers(), copied, selections, -1, time, &passed);
+  passed.finish();
+  for (const SelectedFile& each : selections.front().files) {
+    if (!S_ISREG(each.file.info.st_mode)) continue;
+    const SourceHashes::Known* known = passed.find(each.file.info);
+    ASSERT_NE(known, nullptr) << each.target;
+    FileHashCache fresh;
+    EXPECT_EQ(known->digest, hash_file(source, each.file, fresh)) << each.target;
+  }
+  EXPECT_EQ(checksum_selections(selections, hashes, 1, &passed).digest, checksum(copied));
+  EXPECT_EQ(layer.identity.diff_id, execute_copy(store.layers(), copied, selections, -1, time).identity.diff_id);
 }
 
 TEST_F(CopyTest, ManyFilesKeepTheirBytes) {

@@ -38,6 +38,13 @@ class FakeExecutor : public Executor {
       if (source.input != 0 && !inputs[source.input].tree) text = selected_from(inputs[source.input]);
     return {Digest::of(text), {{"file", text}}};
   }
+  std::optional<CopiedLayer> copy_and_check(VertexId vertex, std::span<const Built> inputs,
+                                            const std::function<void()>& bring) override {
+    if (!copies_at_once) return std::nullopt;
+    bring();
+    ++copied_at_once;
+    return CopiedLayer{execute(vertex, inputs, 0), checksum(std::get<CopyOp>(graph_.vertex(vertex).op), inputs)};
+  }
   MadeLayer execute(VertexId vertex, std::span<const Built> inputs, StepNumber step) override {
     const std::string name = command(vertex);
     {
@@ -83,6 +90,8 @@ class FakeExecutor : public Executor {
   std::string stage_files;
   std::atomic<int> trees_opened = 0;
   std::atomic<bool> is_cancelled = false;
+  bool copies_at_once = false;
+  int copied_at_once = 0;
   int barrier = 0;
   int arrived = 0;
   int salt = 0;
@@ -146,6 +155,23 @@ class SolverTest : public testing::Test {
   QuietProgress progress;
   std::function<std::optional<RemoteRecord>(const Digest&)> find_remote;
 };
+
+TEST_F(SolverTest, ACopyThatWasNeverMadeIsWrittenAndCheckedInOnePass) {
+  executor.copies_at_once = true;
+  const VertexId target = copy(image("base"), context());
+  const Built first = solve(target);
+  EXPECT_EQ(executor.copied_at_once, 1);
+  // Known by its content from then on: nothing is written, and what changed is hashed before it is.
+  EXPECT_EQ(solve(target).layers, first.layers);
+  EXPECT_TRUE(executor.executed.empty());
+  executor.context = "content 2";
+  EXPECT_NE(solve(target).layers, first.layers);
+  EXPECT_EQ(executor.executed, std::vector<std::string>{"copy"});
+  executor.context = "content 1";
+  EXPECT_EQ(solve(target).layers, first.layers);
+  EXPECT_TRUE(executor.executed.empty());
+  EXPECT_EQ(executor.copied_at_once, 1);
+}
 
 TEST_F(SolverTest, ExecutesOnceAndThenHits) {
   const VertexId target = run("b", {run("a", {image("base")})});

@@ -1,0 +1,2 @@
+mkdir -p new/one/below new/etc
+echo f >new/one/below/f; echo hosts >new/etc/extra; echo plain >plain

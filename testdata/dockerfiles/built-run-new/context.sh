@@ -1,0 +1,1 @@
+echo the-secret >secret.txt

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "base/text.h"
+#include "cli/client_config.h"
 
 namespace ctr {
 
@@ -220,6 +221,7 @@ BuildRequest build_request(const ParsedFlags& flags) {
   request.tags = flags.list("tag");
   request.target = flags.text("target");
   request.build_args = build_arguments(flags.list("build-arg"));
+  for (const auto& [name, value] : client_config_proxies()) request.build_args.emplace(name, value);
   request.platforms = comma_separated(flags.list("platform"));
   if (const char* configured = std::getenv("DOCKER_DEFAULT_PLATFORM"); request.platforms.empty() && configured != nullptr && *configured != '\0') {
     request.platforms = {configured};

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "cli/client_config.h"
 #include "cli/device_options.h"
 #include "cli/mount_option.h"
 #include "cli/network_options.h"
@@ -72,6 +73,19 @@ void fill_streams(const ParsedFlags& flags, ContainerConfig& config) {
   config.stdin_once = config.open_stdin && config.attach_stdin;
 }
 
+/// What config.json says about proxies, for variables that --env and --env-file don't name.
+void add_proxies(std::vector<std::string>& environment, const std::vector<std::string>& named) {
+  const auto is_about = [](const std::string& entry, const std::string& name) {
+    return entry.substr(0, entry.find('=')) == name;
+  };
+  for (const auto& proxy : client_config_proxies()) {
+    const auto is_same = [&](const std::string& entry) { return is_about(entry, proxy.first); };
+    if (std::any_of(named.begin(), named.end(), is_same)) continue;
+    if (std::any_of(environment.begin(), environment.end(), is_same)) continue;
+    environment.push_back(proxy.first + "=" + proxy.second);
+  }
+}
+
 ContainerConfig config_of(const ParsedFlags& flags) {
   ContainerConfig config;
   config.image = flags.arguments().front();
@@ -82,6 +96,7 @@ ContainerConfig config_of(const ParsedFlags& flags) {
   config.user = flags.text("user");
   config.working_dir = flags.text("workdir");
   config.env = environment_option(flags.list("env-file"), flags.list("env"));
+  add_proxies(config.env, flags.list("env"));
   if (const auto entrypoint = flags.find_text("entrypoint")) config.entrypoint = StringList{*entrypoint};
   std::vector<std::string> labels;
   for (const std::string& file : flags.list("label-file")) {

@@ -12,7 +12,7 @@ std::vector<CommandSpec> build_table() {
   for (const auto specs :
        {exec_command_specs, container_list_command_specs, build_command_specs, buildx_command_specs, bake_command_specs, build_cache_command_specs,
         imagetools_command_specs, manifest_command_specs, transfer_command_specs, image_command_specs,
-        login_command_specs, registry_command_specs, version_command_specs, lifecycle_command_specs, log_command_specs, inspect_command_specs,
+        login_command_specs, registry_command_specs, remote_command_specs, version_command_specs, lifecycle_command_specs, log_command_specs, inspect_command_specs,
         container_file_command_specs, container_resource_command_specs, image_archive_command_specs,
         network_command_specs, volume_command_specs, system_command_specs, prune_command_specs, completion_command_specs, hidden_command_specs}) {
     for (CommandSpec& spec : specs()) table.push_back(std::move(spec));

@@ -23,6 +23,7 @@ std::vector<CommandSpec> buildx_command_specs();
 std::vector<CommandSpec> transfer_command_specs();
 std::vector<CommandSpec> login_command_specs();
 std::vector<CommandSpec> registry_command_specs();
+std::vector<CommandSpec> remote_command_specs();
 std::vector<CommandSpec> system_command_specs();
 std::vector<CommandSpec> version_command_specs();
 std::vector<CommandSpec> prune_command_specs();

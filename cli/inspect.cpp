@@ -8,6 +8,7 @@
 #include "engine/containers.h"
 #include "engine/images.h"
 #include "engine/networks.h"
+#include "engine/remote_images.h"
 #include "engine/volumes.h"
 
 namespace ctr {
@@ -68,19 +69,33 @@ void define_container_inspect_flags(FlagTable& flags) {
   flags.toggle("size", 's', "Display total file sizes");
 }
 
+Look look_at_remote_image(Invocation& invocation) {
+  const std::optional<Platform> platform = platform_option(invocation.flags());
+  return [&invocation, platform](const std::string& name) {
+    return inspect_remote_image(invocation.context(), name, platform);
+  };
+}
+
+void define_remote(FlagTable& flags) {
+  flags.text("platform", 0, "string", "Inspect a specific platform of the multi-platform image");
+  flags.toggle("remote", 0, "Ask the registry, without pulling the image");
+}
+
 void define_image_inspect_flags(FlagTable& flags) {
   define_format(flags);
-  flags.text("platform", 0, "string", "Inspect a specific platform of the multi-platform image");
+  define_remote(flags);
 }
 
 void define_any_flags(FlagTable& flags) {
   define_container_inspect_flags(flags);
+  define_remote(flags);
   flags.text("type", 0, "string", "Only inspect objects of the given type: container, image, network, volume");
 }
 
 int inspect_containers(Invocation& invocation) { return inspect_all(invocation, look_at_container(invocation)); }
 
 int inspect_images(Invocation& invocation) {
+  if (invocation.flags().on("remote")) return inspect_all(invocation, look_at_remote_image(invocation));
   return inspect_all(invocation, look_at_image(invocation, platform_option(invocation.flags())));
 }
 
@@ -99,10 +114,16 @@ int inspect_networks(Invocation& invocation) { return inspect_all(invocation, lo
 int inspect_volumes(Invocation& invocation) { return inspect_all(invocation, look_at_volume(invocation)); }
 
 int inspect_any(Invocation& invocation) {
-  const std::string& type = invocation.flags().text("type");
+  const ParsedFlags& flags = invocation.flags();
+  const std::string& type = flags.text("type");
+  if (flags.on("remote")) {
+    if (!type.empty() && type != "image") throw UsageError("--remote is for images, not for type " + type);
+    return inspect_all(invocation, look_at_remote_image(invocation));
+  }
+  if (flags.given("platform") && type != "image") throw UsageError("--platform needs --remote or --type image");
   const std::vector<std::pair<std::string, Look>> looks = {
       {"container", look_at_container(invocation)},
-      {"image", look_at_image(invocation, std::nullopt)},
+      {"image", look_at_image(invocation, flags.given("platform") ? platform_option(flags) : std::nullopt)},
       {"network", look_at_network(invocation)},
       {"volume", look_at_volume(invocation)}};
   for (const auto& [kind, look] : looks) {

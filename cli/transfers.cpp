@@ -13,11 +13,46 @@ namespace ctr {
 
 namespace {
 
-void define_flags(FlagTable& flags) {
-  flags.toggle("all-tags", 'a', "All tags of the repository");
+/// Flags of other tools for what is not there yet: refused by name, with what to do instead.
+struct LaterFlag {
+  const char* name;
+  const char* reason;
+};
+constexpr LaterFlag kLaterFlags[] = {
+    {"signature-policy", "signature policies are not there yet: verify with cosign or notation, then name the digest"},
+    {"verify", "signatures are not verified yet: verify with cosign or notation, then name the digest"},
+    {"sign-by", "images are not signed yet: sign with cosign or notation"},
+    {"lock-file", "lock files are not there yet: name images by their digest"},
+};
+
+void define_later_flags(FlagTable& flags) {
+  for (const LaterFlag& later : kLaterFlags) {
+    flags.text(later.name, 0, "string", std::string("Refused: ") + later.reason);
+    flags.hide_last();
+  }
+}
+
+void refuse_later_flags(const ParsedFlags& flags) {
+  for (const LaterFlag& later : kLaterFlags) {
+    if (flags.given(later.name)) throw UsageError(std::string("--") + later.name + ": " + later.reason);
+  }
+}
+
+void define_pull_flags(FlagTable& flags) {
+  flags.toggle("all-tags", 'a', "Download all tags of the repository");
   flags.toggle("disable-content-trust", 0, "Skip image verification: ctr verifies digests, not signatures", true);
-  flags.text("platform", 0, "string", "The platform, if the image has several");
-  flags.toggle("quiet", 'q', "Suppress verbose output");
+  flags.text("platform", 0, "string", "Take this platform, if the image has several");
+  flags.toggle("quiet", 'q', "Print the image's name alone");
+  define_later_flags(flags);
+}
+
+void define_push_flags(FlagTable& flags) {
+  flags.toggle("all-tags", 'a', "Push all tags of the repository");
+  flags.toggle("create", 0, "Create the repository if it is missing at Amazon ECR (others make it on push)");
+  flags.toggle("disable-content-trust", 0, "Skip image signing: ctr does not sign", true);
+  flags.text("platform", 0, "string", "Push this platform alone, as a plain manifest");
+  flags.toggle("quiet", 'q', "Print the image's name alone");
+  define_later_flags(flags);
 }
 
 TransferView::Loudness loudness(const ParsedFlags& flags) {
@@ -33,6 +68,7 @@ void refuse_tag_with_all(const std::string& name, bool wants_all) {
 
 int pull(Invocation& invocation) {
   const ParsedFlags& flags = invocation.flags();
+  refuse_later_flags(flags);
   const std::string& name = invocation.arguments().front();
   refuse_tag_with_all(name, flags.on("all-tags"));
   if (!flags.on("quiet") && !flags.on("all-tags")) {
@@ -51,6 +87,7 @@ int pull(Invocation& invocation) {
 
 int push(Invocation& invocation) {
   const ParsedFlags& flags = invocation.flags();
+  refuse_later_flags(flags);
   const std::string& name = invocation.arguments().front();
   refuse_tag_with_all(name, flags.on("all-tags"));
   if (!flags.on("quiet") && !flags.on("all-tags") && Reference::parse_name(name).tag().empty()) {
@@ -62,9 +99,11 @@ int push(Invocation& invocation) {
   std::vector<PushedImage> images;
   {
     TransferView view(STDOUT_FILENO, loudness(flags));
-    images = push_image(invocation.context(), {name, platform, flags.on("all-tags")}, view);
+    view.message("The push refers to repository [" + Reference::parse_name(name).name() + "]");
+    images = push_image(invocation.context(), {name, platform, flags.on("all-tags"), flags.on("create")}, view);
   }
   for (const PushedImage& image : images) {
+    if (!image.notice.empty()) write_standard_error(image.reference.familiar() + ": " + image.notice + "\n");
     write_standard_out(flags.on("quiet") ? image.reference.str() + "\n"
                                          : image.reference.tag() + ": digest: " + image.target.digest.str() +
                                                " size: " + std::to_string(image.target.size) + "\n");
@@ -81,7 +120,7 @@ std::vector<CommandSpec> transfer_command_specs() {
            .group = HelpGroup::Common,
            .min_arguments = 1,
            .max_arguments = 1,
-           .define_flags = define_flags,
+           .define_flags = define_pull_flags,
            .run = pull,
            .aliases = {"image pull"}},
           {.words = "push",
@@ -90,7 +129,7 @@ std::vector<CommandSpec> transfer_command_specs() {
            .group = HelpGroup::Common,
            .min_arguments = 1,
            .max_arguments = 1,
-           .define_flags = define_flags,
+           .define_flags = define_push_flags,
            .run = push,
            .aliases = {"image push"}}};
 }

@@ -67,6 +67,7 @@ std::vector<PushedImage> push_image(Context& context, const PushRequest& request
     PushOptions options;
     options.platform = request.platform;
     options.progress = &progress;
+    if (request.create_repository) options.missing_repository = MissingRepository::Create;
     PushResult result = push_image(context.store(), *session, *source, reference, options);
     pushed.push_back({reference, result.target, std::move(result.notice)});
     context.events().append({"image", "push", reference.familiar(), {{"name", reference.familiar_name()}}, 0});

@@ -32,6 +32,7 @@ struct PushRequest {
   std::string reference;
   std::optional<Platform> platform;
   bool all_tags = false;
+  bool create_repository = false;  // at Amazon's; other registries make it on push
 };
 struct PushedImage {
   Reference reference;

@@ -51,7 +51,15 @@ class Copy {
  private:
   void referrers(const Digest& subject, int depth) {
     for (const Descriptor& referrer : source_.referrers(subject)) {
-      tree(source_.manifest(referrer.digest.str()), std::nullopt, depth + 1);
+      try {
+        tree(source_.manifest(referrer.digest.str()), std::nullopt, depth + 1);
+      } catch (const RegistryError& error) {
+        if (error.status() != 405) throw;
+        // Amazon's: the image is there by now, what signs or describes it can't be.
+        throw Error(ErrorKind::Invalid, "the image was copied, but the registry does not take artifacts that refer to "
+                                        "an image, such as " +
+                                            referrer.digest.str() + " (405); --referrers=false leaves them out");
+      }
       target_.link_referrer(subject, referrer);
     }
   }

@@ -7,13 +7,13 @@
 
 #include "base/error.h"
 #include "base/task_pool.h"
-#include "base/text.h"
 #include "base/trace.h"
 #include "image/config.h"
 #include "image/layer_ingest.h"
 #include "image/manifest.h"
 #include "registry/layer_pull.h"
 #include "registry/registry_client.h"
+#include "registry/remote_image.h"
 
 namespace ctr {
 namespace {
@@ -61,16 +61,6 @@ FetchedManifest fetch_target(const Store& store, RegistryClient& client, const R
   return client.get_manifest(reference_text(reference));
 }
 
-[[noreturn]] void throw_no_platform(const Platform& wanted, const Index& index) {
-  std::vector<std::string> platforms;
-  for (const Descriptor& child : index.manifests) {
-    if (child.platform && !is_attestation(child)) platforms.push_back(child.platform->str());
-  }
-  throw Error(ErrorKind::NotFound, "no matching manifest for " + wanted.str() +
-                                       " in the manifest list entries: the image has " +
-                                       (platforms.empty() ? "no platforms" : join(platforms, ", ")));
-}
-
 void check_platform(const PullOptions& options, const PullPlan& plan, const Reference& reference) {
   if (!options.platform || plan.config.platform.os.empty()) return;
   if (platform_matches(*options.platform, plan.config.platform)) return;
@@ -87,7 +77,7 @@ PullPlan make_plan(const Store& store, RegistryClient& client, const Reference& 
     if (plan.inner.size() >= kDeepestIndex) throw Error(ErrorKind::Invalid, "indexes are nested too deep");
     const Index index = parse_index(plan.manifest_bytes(), plan.manifest().media_type);
     const auto child = choose_manifest(index, wanted);
-    if (!child) throw_no_platform(wanted, index);
+    if (!child) throw no_matching_manifest(wanted, index);
     plan.inner.push_back(fetch(store, client, *child));
   }
   plan.manifest_document = parse_manifest(plan.manifest_bytes(), plan.manifest().media_type);

@@ -88,6 +88,8 @@ Settings parse_arguments(const std::vector<std::string>& arguments) {
       settings.command = "help";
     else if (i == 0 && (name == "serve" || name == "garbage-collect"))
       settings.command = name;
+    else if (name == "--mirror" || name == "--proxy-remoteurl")
+      throw Error(ErrorKind::Invalid, name + ": a pull-through mirror is not there yet");
     else
       throw Error(ErrorKind::Invalid, "unknown flag: " + name + "\nSee 'ctr registry serve --help'");
   }

@@ -6,7 +6,7 @@ need_program htpasswd curl
 busybox_image
 port=$(free_port)
 htpasswd -Bbn me secret >"$work/htpasswd" 2>/dev/null
-ctr registry serve --listen "127.0.0.1:$port" --root "$work/registry" --htpasswd "$work/htpasswd" >"$work/registry.log" 2>&1 &
+"$CTR" registry serve --listen "127.0.0.1:$port" --root "$work/registry" --htpasswd "$work/htpasswd" >"$work/registry.log" 2>&1 &
 started_pids+=($!)
 eventually 5 curl -s "http://127.0.0.1:$port/v2/"
 is "$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/v2/")" 401

@@ -110,6 +110,10 @@ std::optional<Credentials> Authorizer::find_credentials(const AuthorizationTarge
   if (amazon_only_.count(target.host) == 0) found = session_.credentials().find(target.host, target.repository);
   if (!found.problem.empty()) problem_ = found.problem;
   if (!found.credentials) found.credentials = amazon_credentials(target.host);
+  // Without keys the token that was refused is sent again: then the registry's own words say what is wrong with it.
+  if (!found.credentials && amazon_only_.count(target.host) > 0) {
+    found.credentials = session_.credentials().find(target.host, target.repository).credentials;
+  }
   return found_[key] = std::move(found.credentials);
 }
 

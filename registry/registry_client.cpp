@@ -85,6 +85,12 @@ class StringReceiver : public BlobReceiver {
   std::string text_;
 };
 
+bool asks_for_basic(const HttpResponse& response) {
+  const std::vector<std::string> fields = response.headers.find_all("WWW-Authenticate");
+  return std::any_of(fields.begin(), fields.end(),
+                     [](const std::string& field) { return lower(field).starts_with("basic"); });
+}
+
 Url with_digest(Url location, const Digest& digest) {
   location.query = add_query(location.query, "digest", digest.str());
   return location;
@@ -113,8 +119,8 @@ void RegistryClient::fail(Action action, const RegistryAnswer& answer, const std
   }
   if (error.kind() != ErrorKind::Denied) throw error;
   std::string sentence = error.what();
-  const bool basic = answer.response.status == 401 && !session_->authorizer().had_credentials(host_);
-  if (basic && action != Action::Resolve) sentence = "no basic auth credentials";
+  const bool lacks_any = answer.response.status == 401 && !session_->authorizer().had_credentials(host_);
+  if (lacks_any && asks_for_basic(answer.response) && action != Action::Resolve) sentence = "no basic auth credentials";
   if (const std::string problem = session_->authorizer().problem(); !problem.empty()) sentence += " (" + problem + ")";
   throw RegistryError(ErrorKind::Denied, sentence, error.status());
 }
@@ -145,7 +151,9 @@ std::optional<Descriptor> RegistryClient::head_manifest(const std::string& refer
   RegistryCall call{.method = "HEAD", .path = path("manifests/" + reference), .headers = accept_manifests()};
   const RegistryAnswer answer = send(call);
   if (answer.response.status == 404) return std::nullopt;
-  if (!is_success(answer) && answer.response.status != 405) fail(Action::Resolve, answer, reference);
+  // 403: the reason stands in the body, which HEAD does not have.
+  const bool may_get = answer.response.status == 405 || answer.response.status == 403;
+  if (!is_success(answer) && !may_get) fail(Action::Resolve, answer, reference);
   const auto digest = Digest::try_parse(answer.response.headers.find("Docker-Content-Digest").value_or(""));
   const auto size = parse_uint(answer.response.headers.find("Content-Length").value_or(""));
   const std::string type = media_type_of(answer.response);

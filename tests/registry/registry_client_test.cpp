@@ -86,6 +86,18 @@ TEST_F(RegistryClientTest, WithoutCredentialsAPushIsToldSo) {
   }
 }
 
+TEST_F(RegistryClientTest, WithoutCredentialsATokenThatAllowsNothingIsADenial) {
+  fake_->auth = FakeRegistry::Auth::Bearer;
+  fake_->anonymous_may_pull = false;
+  try {
+    client(Access::Push).start_upload();
+    FAIL();
+  } catch (const RegistryError& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::Denied);
+    EXPECT_STREQ(error.what(), "denied: requested access to the resource is denied");
+  }
+}
+
 TEST_F(RegistryClientTest, ARejectedPasswordIsNotTriedForEver) {
   log_in();
   fake_->auth = FakeRegistry::Auth::Basic;

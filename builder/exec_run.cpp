@@ -170,8 +170,9 @@ class RunExecution {
     StepCgroup cgroup(environment_.cgroup_path() + "/" + snapshot.id(), spec.linux.resources);
     Sandbox sandbox = start_sandbox(spec, make_overlay(snapshot), {}, &cgroup.get(), sandbox_options(spec, snapshot));
     const Fd console = sandbox.take_console();
+    const SignalWatch signals;
     sandbox.start();
-    return attend_process(sandbox, console).shell_code();
+    return attend_process(sandbox, console, signals).shell_code();
   }
 
   ExitStatus run_sandbox(const Spec& spec, OverlayMount overlay, const Stdio& stdio, const Cgroup& cgroup,

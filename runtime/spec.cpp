@@ -127,9 +127,10 @@ LinuxSpec parse_linux(const Json& value) {
   result.namespaces = list<NamespaceSpec>(value, "namespaces", parse_namespace);
   result.uid_mappings = mappings(value, "uidMappings");
   result.gid_mappings = mappings(value, "gidMappings");
-  for (const auto& [clock, offset] : value.members("timeOffsets")) {
+  for (const auto& member : value.members("timeOffsets")) {
+    const auto& clock = member.first;
     if (clock != "monotonic" && clock != "boottime") throw Error(ErrorKind::Invalid, "no clock " + json_quote(clock));
-    result.time_offsets[clock] = in_context("timeOffsets." + clock, [&] { return parse_time_offset(offset); });
+    result.time_offsets[clock] = in_context("timeOffsets." + clock, [&] { return parse_time_offset(member.second); });
   }
   result.devices = list<DeviceSpec>(value, "devices", parse_device);
   for (const auto& [host_name, device] : value.members("netDevices")) {

@@ -34,11 +34,11 @@ HeldContainer::~HeldContainer() {
   try {
     if (auto shim = ShimConnection::connect(run_directory_)) shim->stop(9, 0);
     wait_until_dead();
-    for (const std::string& path :
-         {container_cgroup_path(settings.id), holder_cgroup_path(settings.id), "/ctr/" + settings.id}) {
+    for (const std::string& path : {container_cgroup_path(settings.id), "/ctr/" + settings.id}) {
       const Cgroup cgroup = Cgroup::open(path);
       if (cgroup.exists()) cgroup.remove(std::chrono::milliseconds(3000));
     }
+    remove_shared_cgroups();
   } catch (const Error& error) {
     ADD_FAILURE() << error.what();
   }

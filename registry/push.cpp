@@ -372,6 +372,10 @@ Descriptor Push::choose_platform(const Descriptor& source) const {
   if (!options_.platform || !source.is_index()) return source;
   const Index index = parse_index(store_.blobs().read(source.digest, kManifestLimit), source.media_type);
   const auto child = choose_manifest(index, *options_.platform);
+  if (child && !is_present(*child, 1)) {
+    throw Error(ErrorKind::NotFound, options_.platform->str() + " of " + destination_.familiar() +
+                                         " is not here: pull it with --platform " + options_.platform->str());
+  }
   if (child) return *child;
   throw Error(ErrorKind::NotFound,
               "no matching manifest for " + options_.platform->str() + " in " + destination_.familiar());

@@ -120,7 +120,7 @@ void RegistryClient::fail(Action action, const RegistryAnswer& answer, const std
   if (error.kind() != ErrorKind::Denied) throw error;
   std::string sentence = error.what();
   const bool lacks_any = answer.response.status == 401 && !session_->authorizer().had_credentials(host_);
-  if (lacks_any && asks_for_basic(answer.response) && action != Action::Resolve) sentence = "no basic auth credentials";
+  if (lacks_any && asks_for_basic(answer.response)) sentence = "no basic auth credentials";
   if (const std::string problem = session_->authorizer().problem(); !problem.empty()) sentence += " (" + problem + ")";
   throw RegistryError(ErrorKind::Denied, sentence, error.status());
 }
@@ -186,19 +186,25 @@ FetchedManifest RegistryClient::get_manifest(const std::string& reference) {
 
 PutManifestAnswer RegistryClient::put_manifest(const std::string& reference, std::string_view media_type,
                                                const std::string& bytes) {
-  StringBody body(bytes);
-  RegistryCall call{.method = "PUT", .path = path("manifests/" + reference)};
-  call.headers = {{"Content-Type", std::string(media_type)}};
-  call.body = &body;
-  const RegistryAnswer answer = send(call);
-  if (!is_success(answer)) fail(Action::Push, answer, reference);
   const Digest digest = Digest::of(bytes);
-  const auto served = Digest::try_parse(answer.response.headers.find("Docker-Content-Digest").value_or(""));
-  if (served && *served != digest) {
-    throw Error(ErrorKind::Corrupt,
-                "the registry took the manifest as " + served->str() + ", but it is " + digest.str());
+  RetryBudget budget(session_->retry());
+  while (true) {
+    StringBody body(bytes);
+    RegistryCall call{.method = "PUT", .path = path("manifests/" + reference)};
+    call.headers = {{"Content-Type", std::string(media_type)}};
+    call.body = &body;
+    const RegistryAnswer answer = send(call);
+    if (!is_success(answer)) fail(Action::Push, answer, reference);
+    const auto served = Digest::try_parse(answer.response.headers.find("Docker-Content-Digest").value_or(""));
+    if (!served || *served == digest) return {digest, answer.response.headers.find("OCI-Subject")};
+    // Under a tag a registry takes bytes that were altered on the way. Sent again, the tag is mended.
+    const auto delay = budget.next();
+    if (!delay) {
+      throw Error(ErrorKind::Corrupt,
+                  "the registry took the manifest as " + served->str() + ", but it is " + digest.str());
+    }
+    budget.wait(*delay);
   }
-  return {digest, answer.response.headers.find("OCI-Subject")};
 }
 
 void RegistryClient::delete_manifest(const std::string& reference) {

@@ -98,6 +98,20 @@ TEST_F(RegistryClientTest, WithoutCredentialsATokenThatAllowsNothingIsADenial) {
   }
 }
 
+TEST_F(RegistryClientTest, AManifestThatArrivedAlteredIsSentAgain) {
+  const std::string manifest = R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]})";
+  int puts = 0;
+  fake_->intercept = [&](const FakeRequest& request) -> std::optional<FakeReply> {
+    if (request.method != "PUT" || ++puts > 1) return std::nullopt;
+    return FakeReply{201, {{"Docker-Content-Digest", Digest::of("altered").str()}}, ""};
+  };
+  const PutManifestAnswer answer =
+      client(Access::Push).put_manifest("v1", "application/vnd.oci.image.index.v1+json", manifest);
+  EXPECT_EQ(answer.digest, Digest::of(manifest));
+  EXPECT_EQ(puts, 2);
+  EXPECT_EQ(fake_->repositories["team/app"].tags["v1"], answer.digest.str());
+}
+
 TEST_F(RegistryClientTest, ARejectedPasswordIsNotTriedForEver) {
   log_in();
   fake_->auth = FakeRegistry::Auth::Basic;

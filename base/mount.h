@@ -21,6 +21,8 @@ struct OverlayMount {
   bool is_volatile = false;
   /// Overlay's own marks as user.overlay.* (in a user namespace).
   bool is_userxattr = false;
+  /// The file of the mount namespace in which the lowers show what is meant; empty: they do everywhere.
+  fs::path mount_namespace;
 };
 
 /// The mount makes it through fsopen and `lowerdir+` (Linux 6.5). Throws Unavailable where the kernel has no such

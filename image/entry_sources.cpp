@@ -194,6 +194,16 @@ struct DirectorySource::State {
   bool may_have_holes = false;
 };
 
+Entry describe_root(int directory) {
+  struct stat info = {};
+  check(::fstat(directory, &info), "stat", "root directory");
+  Entry entry{"", EntryType::Directory};
+  DirectorySource::State state(TreeKind::OverlayUpper, OverlayXattrs::Trusted);
+  DirectorySource::State::fill(entry, info);
+  state.take_xattrs(fd_path(directory) + "/.", entry.xattrs);
+  return entry;
+}
+
 DirectorySource::DirectorySource(int directory, TreeKind kind, OverlayXattrs xattrs)
     : state_(std::make_unique<State>(kind, xattrs)) {
   state_->enter(open_at(directory, ".", O_RDONLY | O_DIRECTORY), {});

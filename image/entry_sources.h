@@ -32,8 +32,12 @@ class DirectorySource final : public EntrySource {
   std::uint64_t skip_hole() override;
 
  private:
+  friend Entry describe_root(int directory);
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// A directory itself as an entry: the root, whose path is "".
+Entry describe_root(int directory);
 
 }  // namespace ctr

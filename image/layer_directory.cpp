@@ -107,6 +107,10 @@ NewLayerDirectory::~NewLayerDirectory() {
 
 void NewLayerDirectory::publish(const LayerInfo& info, std::string entry_list) {
   write_file_atomic(path_ / "entries", entry_list, Durability::Cached);
+  publish(info);
+}
+
+void NewLayerDirectory::publish(const LayerInfo& info) {
   write_file_atomic(path_ / "layer.json", to_json(info).dump(), Durability::Cached);
   const std::string name = "layers/" + info.identity.diff_id.hex();
   if (path_exists(root_ / name)) return;

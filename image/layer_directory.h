@@ -28,6 +28,8 @@ class NewLayerDirectory {
   fs::path tree() const { return path_ / "fs"; }
   /// Writes `entries` and layer.json, and renames. If the layer is there already, this one is dropped.
   void publish(const LayerInfo& info, std::string entry_list);
+  /// The same for a form that needs no list.
+  void publish(const LayerInfo& info);
 
  private:
   fs::path root_;

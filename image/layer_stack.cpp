@@ -115,7 +115,7 @@ LayerStack::LayerStack(const LayerStore& layers, std::span<const Digest> diff_id
   for (std::size_t i = diff_ids.size(); i-- > 0;) {
     LayerInfo info = layers.info(diff_ids[i]);
     std::sort(info.implied.begin(), info.implied.end());
-    members_.push_back({open_file(layers.tree_path(diff_ids[i]), O_PATH | O_DIRECTORY), std::move(info.implied)});
+    members_.push_back({layers.open_tree(diff_ids[i]), std::move(info.implied)});
   }
 }
 

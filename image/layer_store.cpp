@@ -1,6 +1,7 @@
 #include "image/layer_store.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include "image/entry_list.h"
 #include "image/entry_sources.h"
 #include "image/layer_directory.h"
+#include "image/layer_erofs.h"
 #include "image/trash.h"
 
 namespace ctr {
@@ -109,9 +111,30 @@ LayerInfo CanonicalLayerWriter::commit() {
   return state_->writer->commit({hasher.digest(), hasher.size(), kCanonicalTarVersion});
 }
 
-LayerStore::LayerStore(fs::path root, UnsyncedMarkers markers)
-    : root_(std::move(root)), directory_(root_ / "layers"), markers_(std::move(markers)) {
+LayerFormat parse_layer_format(std::string_view text) {
+  if (text == "auto") return LayerFormat::Auto;
+  if (text == "directory") return LayerFormat::Directory;
+  if (text == "erofs") return LayerFormat::Erofs;
+  throw Error(ErrorKind::Invalid, "\"" + std::string(text) + "\" is none of auto, directory, erofs");
+}
+
+LayerStore::LayerStore(fs::path root, fs::path run, UnsyncedMarkers markers, LayerFormat format)
+    : root_(std::move(root)),
+      directory_(root_ / "layers"),
+      markers_(std::move(markers)),
+      format_(format),
+      mounts_(root_, std::move(run)) {
   make_directories(directory_);
+  const char* forced = format == LayerFormat::Auto ? std::getenv("CTR_LAYER_FORMAT") : nullptr;
+  if (forced != nullptr && *forced != '\0')
+    format_ = in_context("CTR_LAYER_FORMAT", [&] { return parse_layer_format(forced); });
+}
+
+LayerForm LayerStore::form() const {
+  if (format_ != LayerFormat::Erofs) return LayerForm::Directory;
+  const std::string& why = why_no_erofs(root_);
+  if (why.empty()) return LayerForm::Erofs;
+  throw Error(ErrorKind::Unavailable, "the layer format erofs is demanded, but this machine can't mount images: " + why);
 }
 
 bool LayerStore::has(const Digest& diff_id) const {
@@ -140,12 +163,11 @@ std::vector<Digest> LayerStore::list() const {
 }
 
 std::unique_ptr<LayerWriter> LayerStore::create() const {
-  return create(LayerForm::Directory);
+  return create(form());
 }
 
 std::unique_ptr<LayerWriter> LayerStore::create(LayerForm form) const {
-  if (form != LayerForm::Directory)
-    throw Error(ErrorKind::Unavailable, "this version of ctr stores layers as directories only");
+  if (form == LayerForm::Erofs) return make_erofs_writer(root_, markers_, overlay_xattrs_of_this_process());
   return make_directory_writer(root_, markers_, overlay_xattrs_of_this_process());
 }
 
@@ -174,6 +196,7 @@ LayerInfo LayerStore::adopt_upper(const fs::path& upper) const {
 
 std::unique_ptr<EntrySource> LayerStore::read(const Digest& diff_id) const {
   const fs::path layer = layer_path(directory_, diff_id);
+  if (path_exists(mounts_.image_path(diff_id))) return read_layer_erofs(open_tree(diff_id), info(diff_id));
   std::optional<std::string> list = find_file(layer / "entries", kEntryListLimit);
   if (!list) throw Error(ErrorKind::NotFound, "layer " + diff_id.str() + " is not in the store");
   return read_layer_directory(layer / "fs", std::move(*list));
@@ -192,10 +215,6 @@ void LayerStore::write_canonical_tar(const Digest& diff_id, ByteSink& sink) cons
   if (output.hasher().digest() != diff_id)
     throw Error(ErrorKind::Corrupt, "layer " + diff_id.str() + " is damaged: its content now has the digest " +
                                         output.hasher().digest().str());
-}
-
-fs::path LayerStore::tree_path(const Digest& diff_id) const {
-  return layer_path(directory_, diff_id) / "fs";
 }
 
 std::vector<CompressedForm> LayerStore::compressed_forms(const Digest& diff_id) const {

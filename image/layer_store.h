@@ -1,6 +1,6 @@
 // Layers by diff id, in layers/<hex>/. A layer's tree never depends on other layers, so layers are written in parallel.
-// A LayerWriter turns entries into one of the stored forms: a directory today, an EROFS image where the kernel mounts
-// one. Readers need no lock; a layer appears by rename.
+// A LayerWriter turns entries into one of the stored forms: an EROFS image where the kernel mounts one, else a
+// directory; a store may hold both. Readers need no lock; a layer appears by rename.
 #pragma once
 
 #include <cstdint>
@@ -16,10 +16,17 @@
 #include "image/digest.h"
 #include "image/durability.h"
 #include "image/entry.h"
+#include "image/layer_mounts.h"
 
 namespace ctr {
 
 enum class LayerForm { Directory, Erofs };
+
+/// Which form new layers get. Auto is a directory, where the environment's CTR_LAYER_FORMAT ("directory", "erofs") does
+/// not say otherwise, for tests.
+enum class LayerFormat { Auto, Directory, Erofs };
+/// Throws Invalid for another word.
+LayerFormat parse_layer_format(std::string_view text);
 
 /// Which extended attributes overlay reads in this store: trusted.overlay.* (root of the first user namespace) or
 /// user.overlay.* (everybody else; the mount says userxattr).
@@ -86,7 +93,8 @@ class CanonicalLayerWriter {
 /// Safe for use by several threads and processes at once.
 class LayerStore {
  public:
-  LayerStore(fs::path root, UnsyncedMarkers markers);
+  /// `run` is where the namespace is pinned in which images are mounted.
+  LayerStore(fs::path root, fs::path run, UnsyncedMarkers markers, LayerFormat format = LayerFormat::Auto);
 
   bool has(const Digest& diff_id) const;
   std::optional<LayerInfo> find(const Digest& diff_id) const;
@@ -94,7 +102,9 @@ class LayerStore {
   LayerInfo info(const Digest& diff_id) const;
   std::vector<Digest> list() const;
 
-  /// A writer of the form that suits this machine, or of a given one.
+  /// The form that create() gives. Throws Unavailable when images were demanded that this machine can't mount.
+  LayerForm form() const;
+  /// A writer of that form, or of a given one.
   std::unique_ptr<LayerWriter> create() const;
   std::unique_ptr<LayerWriter> create(LayerForm form) const;
 
@@ -108,8 +118,12 @@ class LayerStore {
   /// the digest is another.
   void write_canonical_tar(const Digest& diff_id, ByteSink& sink) const;
 
-  /// The layer's tree for an overlay mount: <root>/layers/<hex>/fs.
-  fs::path tree_path(const Digest& diff_id) const;
+  /// The layer's tree for an overlay mount: <root>/layers/<hex>/fs, which is an image's tree only in the namespace that
+  /// mounts().mount() names.
+  fs::path tree_path(const Digest& diff_id) const { return mounts_.tree_path(diff_id); }
+  /// The tree's root directory, wherever it is mounted.
+  Fd open_tree(const Digest& diff_id) const { return mounts_.open_tree(diff_id); }
+  const LayerMounts& mounts() const noexcept { return mounts_; }
 
   /// What a push made of this layer: all forms, newest last.
   std::vector<CompressedForm> compressed_forms(const Digest& diff_id) const;
@@ -126,6 +140,8 @@ class LayerStore {
   fs::path root_;
   fs::path directory_;
   UnsyncedMarkers markers_;
+  LayerFormat format_;
+  LayerMounts mounts_;
 };
 
 }  // namespace ctr

@@ -164,6 +164,7 @@ void LayerTree::put_hard_link(const Entry& entry, Node& parent, const std::strin
   const std::shared_ptr<Entry> inode = found->second->inode;
   put_entry(*inode, parent, name, placement);
   parent.children.at(name)->inode = inode;
+  placement.inode = inode;
 }
 
 void LayerTree::put_entry(const Entry& entry, Node& parent, const std::string& name, Placement& placement) {
@@ -180,6 +181,7 @@ void LayerTree::put_entry(const Entry& entry, Node& parent, const std::string& n
   }
   node->inode = make_inode(entry);
   node->is_implied = false;
+  placement.inode = node->inode;
 }
 
 namespace {

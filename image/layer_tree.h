@@ -40,6 +40,8 @@ class LayerTree {
     Existing replaced = Existing::Nothing;
     /// Where a hard link's target landed.
     std::string link_target;
+    /// The attributes as the tree keeps them; nothing for marks.
+    std::shared_ptr<Entry> inode;
     /// Nothing to do now: a mark that only changes the tree, a whiteout of what this layer has, a link to itself.
     bool is_noop = false;
   };
@@ -49,6 +51,7 @@ class LayerTree {
   /// Adds an entry. Throws Invalid when a parent is no directory, a hard link leads nowhere, or there are too many.
   Placement place(const Entry& entry);
 
+  const Node& root() const noexcept { return root_; }
   /// Visits every node in canonical order; `path` of the root is "".
   void visit(const std::function<void(const std::string& path, const Node& node)>& visitor) const;
   /// Children before their directory.

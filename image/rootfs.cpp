@@ -122,6 +122,10 @@ std::string parents_directory_name(const Digest& chain_id) {
   return "parents-" + chain_id.hex();
 }
 
+void renew_rootfs(const Store& store, const std::vector<Digest>& diff_ids, OverlayMount& overlay) {
+  overlay.mount_namespace = store.layers().mounts().mount(diff_ids);
+}
+
 OverlayMount plan_rootfs(const Store& store, const std::vector<Digest>& diff_ids,
                          const std::optional<std::string>& snapshot_id) {
   OverlayMount overlay;
@@ -132,6 +136,7 @@ OverlayMount plan_rootfs(const Store& store, const std::vector<Digest>& diff_ids
     // Overlay refuses a directory twice (ELOOP). The upper one shows everything that the lower one could.
     if (seen.insert(diff_ids[i]).second) overlay.lowers.push_back(store.layers().tree_path(diff_ids[i]));
   }
+  overlay.mount_namespace = store.layers().mounts().mount(diff_ids);
   if (const auto top = parents_on_top(store, diff_ids)) overlay.lowers.insert(overlay.lowers.begin(), *top);
   add_empty_lowers(store, snapshot_id ? 1 : 2, overlay);
   overlay.is_userxattr = overlay_xattrs_of_this_process() == OverlayXattrs::User;

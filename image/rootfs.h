@@ -20,6 +20,9 @@ namespace ctr {
 OverlayMount plan_rootfs(const Store& store, const std::vector<Digest>& diff_ids,
                          const std::optional<std::string>& snapshot_id);
 
+/// What a plan of an earlier moment, perhaps before a reboot, needs now: its layers mounted.
+void renew_rootfs(const Store& store, const std::vector<Digest>& diff_ids, OverlayMount& overlay);
+
 /// The file name under layers/ of what plan_rootfs caches for a chain id.
 std::string parents_directory_name(const Digest& chain_id);
 

@@ -94,13 +94,13 @@ void Pin::add_stack(const std::vector<Digest>& diff_ids) {
   add_lines(lines);
 }
 
-Store::Store(const fs::path& root, const fs::path& run)
+Store::Store(const fs::path& root, const fs::path& run, LayerFormat format)
     : root_(prepare_root(root)),
       run_(run),
       markers_(root_, current_boot_id()),
       blobs_(root_, markers_),
       images_(root_),
-      layers_(root_, markers_),
+      layers_(root_, run_, markers_, format),
       snapshots_(root_) {
   if (markers_.has_lost()) settle_lost();
 }

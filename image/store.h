@@ -50,7 +50,7 @@ class Pin {
 class Store {
  public:
   /// Opens or makes the store. Throws Invalid for a store of a newer format (by name) and for one on NFS.
-  Store(const fs::path& root, const fs::path& run);
+  Store(const fs::path& root, const fs::path& run, LayerFormat format = LayerFormat::Auto);
 
   const fs::path& root() const noexcept { return root_; }
   const fs::path& run() const noexcept { return run_; }

@@ -128,10 +128,10 @@ FetchedManifest choose(ContentSource& source, FetchedManifest manifest, const st
   return manifest;
 }
 
-// Archives are made and read by the store's own code, in a store that lives as long as the copy.
+// Archives are made and read by the store's own code, in a store that lives as long as the copy: nothing is mounted.
 struct ScratchStore {
   TempDirectory directory;
-  Store store{directory.path() / "root", directory.path() / "run"};
+  Store store{directory.path() / "root", directory.path() / "run", LayerFormat::Directory};
 };
 
 CopyResult save_to_archive(RegistrySession& session, const CopyPlace& source, const CopyPlace& destination,

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/mount_namespace.h"
 #include "runtime/sandbox.h"
 
 namespace ctr {
@@ -56,9 +57,22 @@ Fd mount_in_child(const std::string& data, const fs::path& base) {
   return Fd(job.mount);
 }
 
+// A kernel that mounts images from files (6.12) has `lowerdir+` too.
+Fd mount_in_namespace(const OverlayMount& overlay, const fs::path& base) {
+  const Fd mount_namespace = find_mount_namespace(overlay.mount_namespace);
+  if (!mount_namespace)
+    throw Error(ErrorKind::NotFound, "the store's mount namespace " + overlay.mount_namespace.native() + " is gone");
+  OverlayMount there = overlay;
+  there.mount_namespace.clear();
+  Fd mount;
+  in_mount_namespace(mount_namespace.get(), [&] { mount = mount_overlay(there, base); });
+  return mount;
+}
+
 }  // namespace
 
 Fd mount_overlay(const OverlayMount& overlay, const fs::path& base) {
+  if (!overlay.mount_namespace.empty()) return mount_in_namespace(overlay, base);
   OverlayMount absolute = overlay;
   if (!base.empty()) {
     for (fs::path& lower : absolute.lowers) {

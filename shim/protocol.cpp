@@ -75,7 +75,8 @@ Json to_json(const OverlayMount& overlay) {
                        {"upper", overlay.upper.native()},
                        {"work", overlay.work.native()},
                        {"volatile", overlay.is_volatile},
-                       {"userxattr", overlay.is_userxattr}});
+                       {"userxattr", overlay.is_userxattr},
+                       {"mount_namespace", overlay.mount_namespace.native()}});
 }
 
 OverlayMount overlay_from_json(const Json& json) {
@@ -85,6 +86,7 @@ OverlayMount overlay_from_json(const Json& json) {
   overlay.work = json.string_or("work");
   overlay.is_volatile = json.bool_or("volatile");
   overlay.is_userxattr = json.bool_or("userxattr");
+  overlay.mount_namespace = json.string_or("mount_namespace");
   return overlay;
 }
 

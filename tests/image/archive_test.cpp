@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/fd_path.h"
 #include "base/process.h"
 #include "image/canonical_tar.h"
 #include "image/compression.h"
@@ -187,7 +188,7 @@ TEST_F(ArchiveTest, ImportMakesAnImageOfOneLayer) {
   const Image image = load_image(store().blobs(), target, host_platform());
   EXPECT_EQ(image.layers.size(), 1u);
   EXPECT_EQ(image.config.history.at(0).comment, "Imported from -");
-  EXPECT_EQ(read_file(store().layers().tree_path(image.layers[0].diff_id) / "bin/sh"), "y");
+  EXPECT_EQ(read_file(fs::path(fd_path(store().layers().open_tree(image.layers[0].diff_id).get())) / "bin/sh"), "y");
   store().images().set(Reference::parse("imported"), target);
   EXPECT_EQ(store().images().list().size(), 2u);
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/fd_path.h"
 #include "image/compression.h"
 #include "tests/support/image_store_fixture.h"
 #include "tests/support/image_tar_builder.h"
@@ -46,7 +47,7 @@ TEST_F(LayerIngestTest, OnePassStoresBlobAndLayer) {
   EXPECT_EQ(info.identity.diff_id, diff_id());
   EXPECT_EQ(info.identity.tar_size, tar_.size());
   EXPECT_EQ(store().blobs().read(blob().digest, kMiB), bytes_);
-  EXPECT_EQ(read_file(store().layers().tree_path(diff_id()) / "dir/3").substr(0, 3), "ddd");
+  EXPECT_EQ(read_file(fs::path(fd_path(store().layers().open_tree(diff_id()).get())) / "dir/3").substr(0, 3), "ddd");
   EXPECT_TRUE(has_layer(store(), blob(), diff_id()));
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/mount_namespace.h"
 #include "image/layer_stack.h"
 #include "image/tar_reader.h"
 #include "tests/support/image_store_fixture.h"
@@ -41,6 +42,8 @@ class RootfsTest : public testing::Test {
     if (child == 0) {
       std::string complaint = "can't mount";
       const std::string data = overlay_mount_data(overlay);
+      const Fd store_namespace = find_mount_namespace(overlay.mount_namespace);
+      if (store_namespace) ::setns(store_namespace.get(), CLONE_NEWNS);
       if (::unshare(CLONE_NEWNS) == 0 && ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
           ::mount("overlay", target.c_str(), "overlay", 0, data.c_str()) == 0)
         complaint = look(target);

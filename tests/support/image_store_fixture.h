@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "image/image.h"
 #include "image/store.h"
+#include "tests/support/image_namespace.h"
 
 namespace ctr {
 
@@ -22,6 +23,7 @@ class StoreFixture {
 
  private:
   TempDirectory directory_;
+  NamespaceEnd end_{directory_.path() / "run"};
   Store store_{directory_.path() / "root", directory_.path() / "run"};
 };
 

@@ -65,6 +65,15 @@ class Marker {
   std::unordered_set<Digest> visited_;  // images that were looked into
 };
 
+// Nothing for a layer whose description is damaged.
+std::optional<LayerInfo> find_info(const Store& store, const Digest& diff_id) {
+  try {
+    return store.layers().find(diff_id);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 struct Live {
   Marker objects;
   std::set<std::string> snapshots;
@@ -85,23 +94,32 @@ Live find_live(const Store& store, const std::vector<RootProvider>& providers) {
   return live;
 }
 
-void sweep_blobs(const Store& store, const Marker& live, GarbageReport& report) {
+// What no root leads to.
+GarbageReport find_dead(const Store& store, const Live& live) {
+  GarbageReport report;
   for (const Digest& digest : store.blobs().list()) {
-    if (live.has(digest)) continue;
+    if (live.objects.has(digest)) continue;
     report.bytes += store.blobs().find_size(digest).value_or(0);
-    store.blobs().remove(digest, store.trash_path());
     report.blobs.push_back(digest);
   }
+  for (const Digest& diff_id : store.layers().list()) {
+    if (live.objects.has(diff_id)) continue;
+    if (const auto info = find_info(store, diff_id)) report.bytes += info->content_size;
+    report.layers.push_back(diff_id);
+  }
+  for (const std::string& id : store.snapshots().list()) {
+    if (!live.snapshots.contains(id)) report.snapshots.push_back(id);
+  }
+  return report;
+}
+
+void sweep_blobs(const Store& store, GarbageReport& report) {
+  for (const Digest& digest : report.blobs) store.blobs().remove(digest, store.trash_path());
   report.bytes += store.blobs().drop_idle_partials();
 }
 
-void sweep_layers(const Store& store, const Marker& live, GarbageReport& report) {
-  for (const Digest& diff_id : store.layers().list()) {
-    if (live.has(diff_id)) continue;
-    if (const auto info = store.layers().find(diff_id)) report.bytes += info->content_size;
-    store.layers().remove(diff_id, store.trash_path());
-    report.layers.push_back(diff_id);
-  }
+void sweep_layers(const Store& store, const Marker& live, const GarbageReport& report) {
+  for (const Digest& diff_id : report.layers) store.layers().remove(diff_id, store.trash_path());
   for (const std::string& name : list_directory(store.layers().directory())) {
     if (!name.starts_with(kParentsPrefix)) continue;
     const auto chain = Digest::from_hex(std::string_view(name).substr(kParentsPrefix.size()));
@@ -110,12 +128,8 @@ void sweep_layers(const Store& store, const Marker& live, GarbageReport& report)
   store.layers().remove_abandoned(store.trash_path());
 }
 
-void sweep_snapshots(const Store& store, const std::set<std::string>& live, GarbageReport& report) {
-  for (const std::string& id : store.snapshots().list()) {
-    if (live.contains(id)) continue;
-    store.snapshots().discard(id, store.trash_path());
-    report.snapshots.push_back(id);
-  }
+void sweep_snapshots(const Store& store, const GarbageReport& report) {
+  for (const std::string& id : report.snapshots) store.snapshots().discard(id, store.trash_path());
 }
 
 // A repo digest of an image that is gone says nothing any more.
@@ -145,13 +159,19 @@ GarbageReport collect_garbage(const Store& store, const std::vector<RootProvider
     const TraceSpan span("collect garbage");
     const FileLock lock = FileLock::acquire(store.lock_path(), LockMode::Exclusive);
     const Live live = find_live(store, providers);
-    sweep_blobs(store, live.objects, report);
+    report = find_dead(store, live);
+    sweep_blobs(store, report);
     sweep_layers(store, live.objects, report);
-    sweep_snapshots(store, live.snapshots, report);
+    sweep_snapshots(store, report);
     sweep_repo_digests(store, live.objects);
   }
   empty_trash(store);
   return report;
+}
+
+GarbageReport find_garbage(const Store& store, const std::vector<RootProvider>& providers) {
+  const FileLock lock = FileLock::acquire(store.lock_path(), LockMode::Exclusive);
+  return find_dead(store, find_live(store, providers));
 }
 
 void empty_trash(const Store& store) {

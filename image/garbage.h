@@ -36,6 +36,9 @@ struct GarbageReport {
 /// Removes everything that no root leads to, partial downloads that nobody writes included.
 GarbageReport collect_garbage(const Store& store, const std::vector<RootProvider>& providers);
 
+/// What collect_garbage would remove now: changes nothing.
+GarbageReport find_garbage(const Store& store, const std::vector<RootProvider>& providers);
+
 /// Deletes what is in trash/, also what an earlier command left there.
 void empty_trash(const Store& store);
 

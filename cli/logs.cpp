@@ -31,6 +31,7 @@ int show(Invocation& invocation) {
   LogQuery query;
   query.follow = flags.on("follow");
   query.timestamps = flags.on("timestamps");
+  query.details = flags.on("details");
   if (const auto since = flags.find_text("since")) query.since_ns = parse_log_time(*since);
   if (const auto until = flags.find_text("until")) query.until_ns = parse_log_time(*until);
   // Docker shows the whole log for anything that is no number from 0.

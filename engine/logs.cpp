@@ -22,6 +22,8 @@ namespace {
 
 constexpr int kMaxFiles = 1000;
 constexpr int kMaxAttempts = 5;
+/// A rotation leaves one number without a file; two that follow each other closely may look like more.
+constexpr int kMaxGap = 3;
 constexpr std::size_t kBlock = 64 * 1024;
 /// A "line" longer than this is no line of ours; it is skipped.
 constexpr std::size_t kMaxLine = 4 * kMiB;
@@ -40,58 +42,62 @@ std::string name_of(int number) {
   return number == 0 ? std::string(kLogFile) : std::string(kLogFile) + "." + std::to_string(number);
 }
 
-/// The files of a log, which its shim renames while we read: each is opened before its newer ones, so that none is
-/// missed, and known by its inode.
+/// The files of a log, which its shim renames while we read. A rotation moves each file to the next number, the highest
+/// first: there is a gap for a moment, and a reader who goes upwards meets a file twice rather than never. The order in
+/// which files were met last is that of their ages, however many rotations overtook the reader. Files are known by their
+/// inodes, which are not given out again while we hold them.
 class LogFiles {
  public:
   explicit LogFiles(const fs::path& directory) : directory_(open_directory(directory)) {}
 
   /// All of them, oldest first.
   std::vector<Fd> open_all() const {
-    for (int attempt = 0;; ++attempt) {
-      const int oldest = oldest_number();
-      std::vector<Fd> files = open_from(oldest);
-      // Had they been renamed meanwhile, the oldest one would have escaped.
-      if (oldest_number() <= oldest || attempt == kMaxAttempts) return files;
-    }
+    std::vector<Met> met = open_newer_than(std::nullopt).files;
+    std::vector<Fd> files;
+    for (auto file = met.rbegin(); file != met.rend(); ++file) files.push_back(std::move(file->file));
+    return files;
   }
 
   /// The file that came after this one; nothing if this one is still the newest.
   std::optional<Fd> open_next(int current) const {
     const ino_t inode = inode_of(current);
-    std::optional<Fd> newer;
-    for (int number = 0; number < kMaxFiles; ++number) {
-      std::optional<Fd> file = find_at(directory_.get(), name_of(number), O_RDONLY);
-      if (!file) break;
-      if (inode_of(file->get()) == inode) return newer;
-      newer = std::move(file);
+    for (int attempt = 0;; ++attempt) {
+      Newer newer = open_newer_than(inode);
+      if (!newer.is_complete && attempt < kMaxAttempts) continue;
+      // If ours was rotated away, it goes on with the oldest that is left.
+      return newer.files.empty() ? std::nullopt : std::optional(std::move(newer.files.back().file));
     }
-    return newer;  // ours was rotated away: on with the oldest that is left
   }
 
-  std::optional<Fd> open_newest() const { return find_at(directory_.get(), name_of(0), O_RDONLY); }
+  std::optional<Fd> open_oldest() const {
+    std::vector<Met> met = open_newer_than(std::nullopt).files;
+    return met.empty() ? std::nullopt : std::optional(std::move(met.back().file));
+  }
 
  private:
-  int oldest_number() const {
-    int oldest = 0;
-    struct stat status = {};
-    while (oldest < kMaxFiles && ::fstatat(directory_.get(), name_of(oldest + 1).c_str(), &status, 0) == 0) ++oldest;
-    return oldest;
-  }
+  struct Met {
+    ino_t inode;
+    Fd file;
+  };
+  struct Newer {
+    std::vector<Met> files;    // newest first
+    bool is_complete = false;  // the file that was named was found behind them
+  };
 
-  std::vector<Fd> open_from(int oldest) const {
-    std::vector<Fd> files;
-    std::vector<ino_t> inodes;
-    for (int number = oldest; number >= 0; --number) {
+  Newer open_newer_than(std::optional<ino_t> known) const {
+    Newer newer;
+    int missing = 0;
+    for (int number = 0; number < kMaxFiles && missing <= kMaxGap; ++number) {
       std::optional<Fd> file = find_at(directory_.get(), name_of(number), O_RDONLY);
+      missing = file ? 0 : missing + 1;
       if (!file) continue;
       const ino_t inode = inode_of(file->get());
-      // A rotation under our hands: this one was seen under its number of before.
-      if (std::find(inodes.begin(), inodes.end(), inode) != inodes.end()) continue;
-      inodes.push_back(inode);
-      files.push_back(*std::move(file));
+      newer.is_complete = inode == known;
+      if (newer.is_complete) break;
+      std::erase_if(newer.files, [&](const Met& met) { return met.inode == inode; });
+      newer.files.push_back({inode, *std::move(file)});
     }
-    return files;
+    return newer;
   }
 
   Fd directory_;
@@ -245,7 +251,8 @@ class Follower {
     for (;;) {
       // Asked before reading: what a shim wrote before its death is then read in this round.
       const bool is_alive = is_shim_alive(run_directory_);
-      if (!current) current = files_.open_newest();
+      // There was no log yet; by now it may have been rotated.
+      if (!current) current = files_.open_oldest();
       if (current && !drain_all(*current, reader)) return;
       if (!is_alive || (query_.until_ns && now_ns() > *query_.until_ns)) return;
       wait_for_change(watch_, kFollowIntervalMs);
@@ -309,6 +316,7 @@ void print_logs(const fs::path& container_dir, const fs::path& run_dir, const Lo
       pending += format_time_fixed(time);
       pending += ' ';
     }
+    if (query.details && entry.begins_line) pending += ' ';
     pending += entry.text;
     if (query.follow || pending.size() >= kBlock) flush();
     return true;

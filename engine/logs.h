@@ -27,6 +27,7 @@ struct LogQuery {
   std::optional<std::uint64_t> tail;     // the last so many lines
   bool follow = false;
   bool timestamps = false;  // only for print_logs
+  bool details = false;     // only for print_logs: a column for attributes, of which our drivers have none
 };
 
 /// Calls `on_entry` for each entry that fits until it returns false. Following ends when the shim of `run_dir` is dead

@@ -138,6 +138,13 @@ TEST_F(LogsTest, FollowedLoseNothingToRotation) {
   EXPECT_EQ(got, written);
 }
 
+TEST_F(LogsTest, AFileThatARotationIsMovingHidesNoOlderOnes) {
+  write("log.3", line_at(0, "a\n"));
+  write("log.2", line_at(1, "b\n"));  // log.1 is about to come
+  write("log", line_at(2, "c\n"));
+  EXPECT_EQ(read({}), "a\nb\nc\n");
+}
+
 TEST_F(LogsTest, TimesAreTakenAsPeopleWriteThem) {
   EXPECT_EQ(parse_log_time("2023-11-14T22:13:20Z"), 1'700'000'000'000'000'000);
   EXPECT_EQ(parse_log_time("1700000000.5"), 1'700'000'000'500'000'000);

@@ -1,6 +1,8 @@
 // ctr exec and ctr attach.
 #include "engine/exec.h"
 
+#include <algorithm>
+
 #include "cli/attachment.h"
 #include "cli/commands.h"
 #include "cli/container_options.h"
@@ -11,6 +13,8 @@
 namespace ctr {
 
 namespace {
+
+constexpr int kNotExecutable = 126;
 
 void define_exec_flags(FlagTable& flags) {
   flags.toggle("detach", 'd', "Detached mode: run command in the background");
@@ -48,10 +52,16 @@ int exec(Invocation& invocation) {
   // Docker's exec does not send signals on: without a terminal Ctrl-C ends the client alone.
   wish.sig_proxy = false;
   wish.detach_keys = config.detach_keys;
-  StartedContainer started = run_exec(invocation.context(), invocation.arguments().front(), config,
-                                      is_detached ? 0 : attach_streams(wish));
-  if (is_detached) return 0;
-  return follow_process(std::move(started.connection), wish);
+  try {
+    StartedContainer started = run_exec(invocation.context(), invocation.arguments().front(), config,
+                                        is_detached ? 0 : attach_streams(wish));
+    if (is_detached) return 0;
+    return follow_process(std::move(started.connection), wish);
+  } catch (const StartError& error) {
+    // With Docker's exec whatever kept the command from running is 126, except that there is no such command.
+    print_error(error.what());
+    return std::max(error.exit_status(), kNotExecutable);
+  }
 }
 
 void define_attach_flags(FlagTable& flags) {

@@ -1,4 +1,5 @@
 // Commands that move containers from one state to another: start, stop, restart, kill, rm, pause, unpause, wait, rename.
+#include "base/text.h"
 #include "cli/attachment.h"
 #include "cli/commands.h"
 #include "cli/each_argument.h"
@@ -40,10 +41,16 @@ int start_attached(Invocation& invocation) {
 int start(Invocation& invocation) {
   const ParsedFlags& flags = invocation.flags();
   if (flags.on("attach") || flags.on("interactive")) return start_attached(invocation);
-  return for_each_argument(invocation, [&](const std::string& name) {
+  std::vector<std::string> failed;
+  const int status = for_each_argument(invocation, [&](const std::string& name) {
+    failed.push_back(name);
     for (const std::string& warning : start_container(invocation.context(), name, {}).warnings) print_warning(warning);
+    failed.pop_back();
     return name;
   });
+  flush_standard_out();
+  if (!failed.empty()) print_error("failed to start containers: " + join(failed, ", "));
+  return status;
 }
 
 // ---- stop, restart, kill ----

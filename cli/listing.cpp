@@ -8,6 +8,12 @@
 
 namespace ctr {
 
+namespace {
+
+constexpr std::size_t kLeastColumnWidth = 10;  // Docker's tables have it
+
+}  // namespace
+
 std::size_t text_columns(std::string_view text) {
   return static_cast<std::size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
@@ -32,7 +38,7 @@ std::string align_columns(std::string_view text) {
   for (const auto& cells : lines) {
     // The last cell of a line does not belong to a column, as with Go's tabwriter.
     for (std::size_t i = 0; i + 1 < cells.size(); ++i) {
-      if (widths.size() <= i) widths.resize(i + 1);
+      if (widths.size() <= i) widths.resize(i + 1, kLeastColumnWidth);
       widths[i] = std::max(widths[i], text_columns(cells[i]) + 3);
     }
   }

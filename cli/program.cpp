@@ -98,7 +98,7 @@ std::string argument_complaint(const CommandSpec& command, std::size_t count) {
   };
   if (count >= command.min_arguments && count <= command.max_arguments) return {};
   if (command.max_arguments == 0) return "accepts no arguments";
-  if (command.min_arguments == command.max_arguments) return "requires exactly " + arguments(command.min_arguments);
+  if (command.min_arguments == command.max_arguments) return "requires " + arguments(command.min_arguments);
   if (count < command.min_arguments) return "requires at least " + arguments(command.min_arguments);
   return "requires at most " + arguments(command.max_arguments);
 }
@@ -109,7 +109,7 @@ int run_parsed(const CommandSpec& command, std::span<const std::string> words, c
   if (asks_for_help(table, words, command.order)) return print(command_help(command));
   Invocation invocation(global, ParsedFlags::parse(table, words, command.order));
   if (const std::string complaint = argument_complaint(command, invocation.arguments().size()); !complaint.empty()) {
-    print_error("\"ctr " + command.words + "\" " + complaint + "\nSee 'ctr " + command.words + " --help'\n\nUsage:  " +
+    print_error("'ctr " + command.words + "' " + complaint + "\nSee 'ctr " + command.words + " --help'\n\nUsage:  " +
                 usage_line(command));
     return 1;
   }

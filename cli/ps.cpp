@@ -90,7 +90,8 @@ int list(Invocation& invocation) {
   request.filters = parse_container_filters(flags.list("filter"));
   std::string format = flags.text("format");
   if (format.empty() && !flags.on("quiet")) format = client_config_text("psFormat").value_or("");
-  request.size = flags.on("size") || format.find(".Size") != std::string::npos;
+  const bool is_whole_document = format == "json" || format.find("json .}") != std::string::npos;
+  request.size = flags.on("size") || format.find(".Size") != std::string::npos || is_whole_document;
   const std::vector<ContainerSummary> containers = list_containers(invocation.context(), request);
   const bool is_cut = !flags.on("no-trunc");
   if (flags.on("quiet") && flags.text("format").empty()) {

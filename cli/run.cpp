@@ -61,12 +61,11 @@ int run(Invocation& invocation) {
   StartRequest start;
   if (!is_detached) start.attach_streams = attach_streams(wish);
   if (request.config.tty) start.terminal = own_terminal_size();
+  // A script that started it detached gets its id in any case, as with Docker.
+  if (is_detached) write_standard_out(created.id + "\n");
   StartedContainer started = start_container(invocation.context(), created.id, start);
   for (const std::string& warning : started.warnings) print_warning(warning);
-  if (is_detached) {
-    write_standard_out(created.id + "\n");
-    return 0;
-  }
+  if (is_detached) return 0;
   return follow_process(std::move(started.connection), wish);
 }
 

@@ -121,7 +121,7 @@ Json inspect_container(Context& context, const std::string& container, WithSize 
   json["ResolvConfPath"] = etc_path(directory, "resolv.conf");
   json["HostnamePath"] = etc_path(directory, "hostname");
   json["HostsPath"] = etc_path(directory, "hosts");
-  json["LogPath"] = record.host.log_config.type == "none" ? std::string() : (directory / kLogFile).native();
+  json["LogPath"] = record.host.log_config.type != "json-file" ? std::string() : (directory / kLogFile).native();
   json["Name"] = "/" + record.name;
   json["RestartCount"] = state.restart_count;
   json["Driver"] = "overlay2";

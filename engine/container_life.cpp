@@ -70,14 +70,15 @@ void restart_container(Context& context, const std::string& container, const Sto
 
 void kill_container(Context& context, const std::string& container, const std::string& signal) {
   const int number = signal_number(signal.empty() ? "KILL" : signal);
-  const ContainerRecord record = context.containers().get(container);
-  in_context("cannot kill container: " + container, [&] {
-    ShimConnection connection = connect_running(context, record);
+  const ContainerRecord record = in_context("cannot kill container: " + container, [&] {
+    ContainerRecord found = context.containers().get(container);
+    ShimConnection connection = connect_running(context, found);
     if (number == SIGKILL) {
       connection.stop(SIGKILL, 0);
     } else {
       connection.signal(number);
     }
+    return found;
   });
   tell(context, record, "kill", {{"signal", std::to_string(number)}});
 }
@@ -357,7 +358,9 @@ bool should_run_after_reboot(Context& context, const ContainerRecord& record) {
   if (!exit) return true;  // it ran when the machine went down
   if (policy == "always") return true;
   if (exit->stopped_by_request) return false;
-  return policy == "unless-stopped" || (policy == "on-failure" && exit->exit_code != 0);
+  const std::int64_t retries = record.host.restart_policy.maximum_retry_count;
+  const bool has_retries = retries == 0 || exit->restart_count < retries;
+  return policy == "unless-stopped" || (policy == "on-failure" && exit->exit_code != 0 && has_retries);
 }
 
 }  // namespace

@@ -139,9 +139,12 @@ class NeighbourFilter {
   std::string since_;
 };
 
+/// As Docker shows it: an argument with a space is in quotes.
 std::string command_of(const ContainerRecord& record) {
   std::string command = record.path;
-  for (const std::string& argument : record.args) command += " " + argument;
+  for (const std::string& argument : record.args) {
+    command += argument.find(' ') == std::string::npos ? " " + argument : " '" + argument + "'";
+  }
   return command;
 }
 
@@ -172,7 +175,10 @@ class ImageNames {
 std::vector<std::string> network_names(const ContainerRecord& record) {
   std::vector<std::string> names;
   for (const auto& [name, settings] : record.networking.endpoints_config) names.push_back(name);
-  if (names.empty()) names.push_back(record.host.network_mode.empty() ? "bridge" : record.host.network_mode);
+  if (names.empty()) names.push_back(record.host.network_mode);
+  for (std::string& name : names) {
+    if (name.empty() || name == "default") name = "bridge";
+  }
   return names;
 }
 

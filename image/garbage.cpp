@@ -143,8 +143,8 @@ std::uint64_t usage_of(int parent, const std::string& name, std::set<std::pair<d
   struct stat info = {};
   if (::fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return 0;
   if (info.st_nlink > 1 && !S_ISDIR(info.st_mode) && !seen.emplace(info.st_dev, info.st_ino).second) return 0;
-  std::uint64_t bytes = static_cast<std::uint64_t>(info.st_blocks) * 512;
-  if (!S_ISDIR(info.st_mode)) return bytes;
+  std::uint64_t bytes = 0;
+  if (!S_ISDIR(info.st_mode)) return static_cast<std::uint64_t>(info.st_blocks) * 512;
   const Fd directory(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!directory) return bytes;
   for (const std::string& child : list_directory_fd(directory.get())) bytes += usage_of(directory.get(), child, seen);

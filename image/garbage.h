@@ -42,7 +42,7 @@ GarbageReport find_garbage(const Store& store, const std::vector<RootProvider>& 
 /// Deletes what is in trash/, also what an earlier command left there.
 void empty_trash(const Store& store);
 
-/// The disk space that a tree takes (blocks, each hard link once).
+/// The disk space that a tree's files take (blocks, each hard link once). Directories count nothing, as with Docker.
 std::uint64_t disk_usage(const fs::path& path);
 
 }  // namespace ctr

@@ -220,6 +220,11 @@ TEST_F(GarbageTest, RepoDigestsGoWithTheirImage) {
   EXPECT_TRUE(store().images().repo_digests().empty());
 }
 
+TEST_F(GarbageTest, DiskUsageCountsNoDirectories) {
+  make_directories(fixture_.path() / "usage" / "below");
+  EXPECT_EQ(disk_usage(fixture_.path() / "usage"), 0u);
+}
+
 TEST_F(GarbageTest, DiskUsageCountsEachLinkOnce) {
   const fs::path directory = fixture_.path() / "usage";
   make_directories(directory);

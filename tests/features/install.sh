@@ -15,6 +15,13 @@ before=$(stat -c %i "$prefix/bin/ctr")
 has "$(PATH=$work/other:$PATH "$here/scripts/install" "$prefix")" "$work/other/ctr"
 [ "$(stat -c %i "$prefix/bin/ctr")" != "$before" ] || fail "the program was overwritten in place"
 [ ! -e "$prefix/bin/docker" ] || fail "a link of an earlier install stayed"
+# The unit that brings containers back after a boot is one that systemd takes.
+"$here/scripts/install" "$prefix" --systemd >/dev/null
+if command -v systemd-analyze >/dev/null; then
+  systemd-analyze verify --man=no "$prefix/lib/systemd/system/ctr-start-all.service"
+else
+  echo "not verified: systemd-analyze is missing (package systemd)"
+fi
 status_is 125 "$here/scripts/install" --nope
 "$here/scripts/install" --uninstall "$prefix" >/dev/null
 is "$(find "$prefix" -type f -o -type l)" "$prefix/bin/mine"

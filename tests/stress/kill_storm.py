@@ -1,5 +1,5 @@
 """Kills ctr, a shim or a container at random moments and looks whether the next command tells the truth and cleans up.
-Usage: kill_storm.py CTR ROUNDS SEED IDS. Needs the image busybox; CTR_ROOT and CTR_RUN name a store of its own. The ids of
+Usage: kill_storm.py CTR ROUNDS SEED IDS SECONDS. It ends after so many rounds or seconds, whichever comes first. Needs the image busybox; CTR_ROOT and CTR_RUN name a store of its own. The ids of
 its containers are written to the file IDS."""
 import json
 import os
@@ -11,6 +11,7 @@ import time
 
 CTR, ROUNDS, SEED = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 IDS = open(sys.argv[4], "w")
+SECONDS = float(sys.argv[5])
 ROOT, RUN = os.environ["CTR_ROOT"], os.environ["CTR_RUN"]
 # Lines that count up, so that a hole in the log shows.
 SCRIPT = "i=0; while :; do echo $i; i=$((i+1)); done"
@@ -152,8 +153,11 @@ start = time.time()
 for _ in range(3):
     ctr("run", "--rm", "--network", "none", "busybox", "true")
 UNIT = (time.time() - start) / 3
-for number in range(ROUNDS):
-    one_round(number)
+rounds = 0
+while rounds < ROUNDS and time.time() - start < SECONDS:
+    one_round(rounds)
+    rounds += 1
+print(f"{rounds} rounds in {time.time() - start:.0f} s")
 # A container with --rm whose ctr was killed early may still be on its way; it ends by itself or by rm.
 for _ in range(100):
     left = ctr("ps", "-aq").stdout.split()

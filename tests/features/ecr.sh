@@ -152,7 +152,7 @@ settings '{"throttle": 2}'
 ctr tag "$backend/library/app:1" "$host/new/app:2"
 echo throttled >>"$state/repositories"
 ctr tag "$backend/library/app:1" "$host/throttled:1"
-ctr push -q --platform linux/amd64 "$host/throttled:1" >/dev/null 2>&1
+ctr push -q --platform linux/amd64 "$host/throttled:1" >/dev/null
 has "$(log)" " 429 "
 settings '{}'
 printf 'FROM scratch\nENV a=b\n' | ctr build -q -t "$url:empty" - >/dev/null

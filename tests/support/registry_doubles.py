@@ -283,7 +283,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return THROTTLED[self.parts.path] <= self.settings.get("throttle", 0)
 
     def ecr_upload(self, name):
-        if self.is_throttled():
+        if self.command == "POST" and self.is_throttled():
             return self.answer(429, error("TOOMANYREQUESTS", "Rate exceeded"), [("Retry-After", "0")])
         if self.command == "POST" and "mount=" in self.parts.query and not self.settings.get("mounting"):
             return self.pass_on(f"/v2/{name}/blobs/uploads/")

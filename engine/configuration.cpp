@@ -20,8 +20,9 @@ std::string as_flag(const Json& value) { return value.as_bool() ? "true" : ""; }
 
 std::string layer_format(const Json& value) {
   const std::string& text = value.as_string();
-  if (text == "auto" || text == "directory" || text == "erofs") return text;
-  throw Error(ErrorKind::Invalid, "\"" + text + "\" is none of auto, directory, erofs");
+  if (text == "erofs") throw Error(ErrorKind::Invalid, "containers and builds can't use layers as EROFS images yet");
+  if (text == "auto" || text == "directory") return text;
+  throw Error(ErrorKind::Invalid, "\"" + text + "\" is none of auto, directory");
 }
 
 std::string cgroup_parent(const Json& value) {

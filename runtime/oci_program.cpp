@@ -1,6 +1,6 @@
 // ctr-runtime: what `ctr-oci` becomes before it makes or enters a container. `ctr-oci` is a name of ctr, whose file must
 // not be the one that a container's first process is a copy of (runtime/protected_program.h), so it executes itself again
-// anyway; this program is static and holds the runtime alone, and starts in half the time and memory.
+// anyway; this program is static and holds the runtime alone.
 #include <string_view>
 
 #include "runtime/oci_main.h"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # ctr registry serve and the distribution-spec, demand by demand; --read-only, garbage collection, SIGKILL in the middle
-# of uploads; skopeo, and where they are installed podman, docker and containerd, as clients.
+# of uploads; skopeo as a client.
 . "$(dirname "$0")/lib.bash"
 need_program curl jq python3
 serve() { # FLAGS...

@@ -11,7 +11,6 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/rooted_path.h"
-#include "image/trash.h"
 
 namespace ctr {
 
@@ -99,7 +98,8 @@ NewLayerDirectory::NewLayerDirectory(const fs::path& root, const UnsyncedMarkers
 NewLayerDirectory::~NewLayerDirectory() {
   if (path_.empty()) return;
   try {
-    move_to_trash(path_, root_ / "trash");
+    // At once, not by way of the trash: the disk may be full.
+    remove_tree(path_);
   } catch (const std::exception&) {
     // It stays, unlocked: the next prune finds it.
   }

@@ -221,6 +221,7 @@ TEST_P(LayerStoreTest, WithoutCommitNothingStays) {
   tar.file("a", "1");
   fill(tar.finish());
   EXPECT_TRUE(list_directory(layers_.directory()).empty());
+  EXPECT_FALSE(path_exists(root_.path() / "trash")) << "a full disk would stay full";
 }
 
 TEST_P(LayerStoreTest, AbandonedLayersAreFoundAndLiveOnesLeft) {

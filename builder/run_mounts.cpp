@@ -41,6 +41,17 @@ void set_owner_and_mode(const fs::path& directory, const CacheMount& mount) {
   check(::chmod(directory.c_str(), mount.mode & 07777), "chmod", directory);
 }
 
+/// The path of an open file; nothing if the one that the kernel names leads elsewhere, as it does in detached mounts.
+std::optional<fs::path> path_of(int fd) {
+  std::error_code error;
+  const fs::path path = fs::read_symlink("/proc/self/fd/" + std::to_string(fd), error);
+  struct ::stat by_fd = {};
+  struct ::stat by_path = {};
+  if (error || ::fstat(fd, &by_fd) != 0 || ::lstat(path.c_str(), &by_path) != 0) return std::nullopt;
+  if (by_fd.st_dev != by_path.st_dev || by_fd.st_ino != by_path.st_ino) return std::nullopt;
+  return path;
+}
+
 /// A copy of a tree with owners, modes and times.
 void fill_directory(int source, const fs::path& directory) {
   FileOutput output(directory, OutputOwners::Kept);
@@ -116,9 +127,10 @@ fs::path RunMounts::directory_of_input(const Built& input, const std::string& so
     const bool is_filtered = input.tree->ignore() != nullptr;
     if (!is_filtered && !is_writable) {
       const Fd at = open_in_root(input.tree->root(), source, O_PATH);
-      return fs::read_symlink("/proc/self/fd/" + std::to_string(at.get()));
+      if (const auto path = path_of(at.get())) return *path;
     }
-    // What is hidden must stay hidden, and what is written must not reach the context: a layer holds what is visible.
+    // A layer holds what is visible, where no path leads to the files (a tar's tree may be a mount of nobody), some are
+    // hidden, or what is written must not reach the context.
     CopyOp op;
     op.sources.push_back({.input = 0, .path = source});
     op.destination = "/" + slashed(source);

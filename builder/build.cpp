@@ -354,11 +354,21 @@ class BuildRun {
       for (const Digest& layer : each.layers) {
         if (executor.has_layer(layer)) continue;
         if (!step) step.emplace(reporter_, "importing layers");
-        if (!executor.fetch_layer(layer, step->number()))
-          throw Error(ErrorKind::NotFound, "layer " + layer.str() + " of the image can't be had");
+        bring_layer(executor, layer, *step);
       }
     }
     if (step) step->done();
+  }
+
+  static void bring_layer(BuildExecutor& executor, const Digest& layer, ReportedStep& step) {
+    try {
+      if (executor.fetch_layer(layer, step.number())) return;
+    } catch (const Error& error) {
+      step.failed(error.what());
+      throw Error(error.kind(), "layer " + layer.str() + " can't be taken from the cache that offers it (" + error.what() +
+                                    "): build without that --cache-from");
+    }
+    throw Error(ErrorKind::NotFound, "layer " + layer.str() + " of the image can't be had");
   }
 
   const std::string id_ = random_hex(kIdBytes);

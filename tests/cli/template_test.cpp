@@ -78,7 +78,8 @@ TEST(Template, MistakesAreNamed) {
 }
 
 TEST(Listing, ColumnsAlignByCharactersAndLeaveTheLastAlone) {
-  EXPECT_EQ(align_columns("A\tB\n\xE2\x80\xA6long\tx\n"), "A       B\n\xE2\x80\xA6long   x\n");
+  EXPECT_EQ(align_columns("A\tB\n\xE2\x80\xA6long\tx\n"), "A         B\n\xE2\x80\xA6long     x\n");
+  EXPECT_EQ(align_columns("A\tB\n\xE2\x80\xA6longer still\tx\n"), "A               B\n\xE2\x80\xA6longer still   x\n");
 }
 
 TEST(Listing, EllipsisCutsByCharacters) {

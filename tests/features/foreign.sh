@@ -19,7 +19,7 @@ arm64_busybox() { # FILE
     (cd "$apt" && apt-get "${options[@]}" update && apt-get "${options[@]}" download busybox-static:arm64) >"$work/apt.log" 2>&1 ||
       skip "the package busybox-static:arm64 can't be had here"
     dpkg-deb -x "$apt"/busybox-static_*_arm64.deb "$apt/tree"
-    cp "$(find "$apt/tree" -name busybox -type f | head -1)" "$cache/busybox.part" && mv "$cache/busybox.part" "$cache/busybox"
+    cp "$(find "$apt/tree" -path '*/bin/busybox' -type f | head -1)" "$cache/busybox.part" && mv "$cache/busybox.part" "$cache/busybox"
   fi
   cp "$cache/busybox" "$1"
 }

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "engine/container_store.h"
+#include "engine/containers.h"
 #include "engine/events.h"
 #include "engine/network_names.h"
 #include "runtime/address_pool.h"
@@ -348,6 +349,8 @@ std::string remove_network(Context& context, const std::string& name_or_id) {
   }
   const Paths& paths = context.paths();
   release_dead_networks(paths);
+  // Of a container that has ended somebody may be tidying the rest: its endpoints don't count.
+  for (const std::string& id : network_users(paths, network.name)) cleanup_container(context, id);
   if (!network_users(paths, network.name).empty()) throw_active(paths, network);
   const FileLock lock = lock_networks(paths);
   delete_idle_network(paths, network);

@@ -168,12 +168,12 @@ int oci_events(const OciContext& context, const OciArguments& arguments) {
   std::uint64_t oom_kills = group->oom_kills();
   for (;;) {
     pollfd waiting{process->get(), POLLIN, 0};
-    if (::poll(&waiting, 1, static_cast<int>(std::min<std::int64_t>(interval_ms, std::numeric_limits<int>::max()))) >
-        0) {
-      return 0;
-    }
+    const bool has_ended =
+        ::poll(&waiting, 1, static_cast<int>(std::min<std::int64_t>(interval_ms, std::numeric_limits<int>::max()))) > 0;
+    // Also of the one that ended the container.
     const std::uint64_t kills = group->oom_kills();
-    if (kills != oom_kills) print_line(Json::object({{"type", "oom"}, {"id", container.id}}).dump() + "\n");
+    if (kills > oom_kills) print_line(Json::object({{"type", "oom"}, {"id", container.id}}).dump() + "\n");
+    if (has_ended) return 0;
     oom_kills = kills;
     print_line(stats_line(container, *group));
   }

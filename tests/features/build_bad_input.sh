@@ -25,8 +25,9 @@ P
 }
 dockerfile() { printf '%b' "$1" >Dockerfile; }
 
-dockerfile 'FROM b AS a\nFROM a AS b\n'
-refused 'b' .
+# (No names that could be the first digits of an image's id.)
+dockerfile 'FROM second AS first\nFROM first AS second\n'
+refused 'second' .
 dockerfile 'FROM busybox AS one\nCOPY --from=two /x /x\nFROM busybox AS two\nCOPY --from=one /x /x\n'
 refused 'two' .
 dockerfile 'FROM busybox\nCOPY --from=nosuchstage /x /x\n'

@@ -257,7 +257,12 @@ void Cgroup::freeze() const {
   const auto unified = directory_of("");
   if (unified && path_exists(*unified / "cgroup.freeze")) {
     write_control_file(*unified / "cgroup.freeze", "1");
-    return wait_for_event(*unified, "frozen", 1);
+    try {
+      return wait_for_event(*unified, "frozen", 1);
+    } catch (...) {
+      write_control_file(*unified / "cgroup.freeze", "0");
+      throw;
+    }
   }
   const auto freezer = directory_of("freezer");
   if (!freezer) throw Error(ErrorKind::Unavailable, "this machine has no freezer for processes");

@@ -119,6 +119,8 @@ void ContainerShim::make_process() {
   if (settings_.tty && size().rows != 0) spec.process->console_size = ConsoleSize{size().rows, size().columns};
   if (!spec.linux.cgroups_path.empty()) {
     cgroup_ = Cgroup::create(spec.linux.cgroups_path, spec.linux.resources, CgroupPolicy::BestEffort);
+    // A shim that was killed while the container stood still left the group frozen: a child would not get out of clone3.
+    if (cgroup_->is_frozen()) cgroup_->thaw();
     oom_kills_before_ = cgroup_->oom_kills();
   }
   has_own_pids_ = find_namespace(spec, NamespaceType::Pid) != nullptr;

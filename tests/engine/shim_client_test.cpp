@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "engine/attach_client.h"
+#include "runtime/cgroup.h"
 #include "tests/support/engine_held_container.h"
 
 namespace ctr {
@@ -35,6 +36,14 @@ TEST_F(Shim, GivesTheStarterAllOutputAndTheStatus) {
   EXPECT_EQ(run.error, "err\n");
   EXPECT_EQ(container.exit().exit_code, 7);
   EXPECT_EQ(container.log().size(), 8U);
+}
+
+TEST_F(Shim, StartsInAGroupThatAKilledShimLeftFrozen) {
+  HeldContainer container({"/bin/true"});
+  Cgroup::create(container.spec.linux.cgroups_path, {}, CgroupPolicy::BestEffort).freeze();
+  ::alarm(60);  // a start that hangs ends the test
+  EXPECT_EQ(HeldContainer::attend(container.start(kOutputs)).status, 0);
+  ::alarm(0);
 }
 
 TEST_F(Shim, GivesOutputCompleteToTheLastByte) {

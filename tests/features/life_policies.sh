@@ -81,10 +81,14 @@ run --name up-unless --restart unless-stopped busybox sleep 1000 >/dev/null
 run --name down-unless --restart unless-stopped busybox sleep 1000 >/dev/null
 run --name plain busybox sleep 1000 >/dev/null
 ctr stop -t 5 down-unless >/dev/null
+gone() { local pid; for pid; do [ -z "$(tr -d '\0' 2>/dev/null <"/proc/$pid/cmdline")" ] || return 1; done; }
+pids=()
 for name in up-always up-unless plain; do
-  kill -9 "$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["shim_pid"])' "$CTR_RUN/containers/$(ctr inspect -f '{{.Id}}' $name)/state.json")"
+  shim=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["shim_pid"])' "$CTR_RUN/containers/$(ctr inspect -f '{{.Id}}' $name)/state.json")
+  pids+=("$shim" "$(ctr inspect -f '{{.State.Pid}}' $name)")
+  kill -9 "$shim"
 done
-eventually 20 bash -c "! grep -lsF '$CTR_RUN' /proc/[0-9]*/cmdline"
+eventually 20 gone "${pids[@]}"
 awk -v run="$CTR_RUN/" 'index($5, run) == 1 {print $5}' /proc/self/mountinfo | sort -r | while read -r mount; do umount "$mount"; done
 rm -rf "$CTR_RUN"
 is "$(ctr system start-all | sort | tr '\n' ' ')" "up-always up-unless "

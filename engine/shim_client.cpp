@@ -39,12 +39,13 @@ void send_network(const NetworkService& service, const Send& send) {
     send(to_json(part).dump(), fds);
   };
   NetworkService part;
+  if (service.hold) part.hold = duplicate(service.hold.get());
   if (service.resolver) {
     part.resolver = ResolverSockets{duplicate(service.resolver->udp.get()), duplicate(service.resolver->tcp.get()),
                                     service.resolver->directory};
-    send_part(part);
-    part = NetworkService();
   }
+  send_part(part);
+  part = NetworkService();
   for (const ForwardRule& rule : service.forwards) {
     part.forwards.push_back({duplicate(rule.socket.get()), rule.port, rule.target, rule.target_port});
     if (part.forwards.size() < kForwardsPerMessage) continue;

@@ -2,10 +2,13 @@
 
 #include <csignal>
 #include <gtest/gtest.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/lock.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "engine/attach_client.h"
@@ -44,6 +47,21 @@ TEST_F(Shim, StartsInAGroupThatAKilledShimLeftFrozen) {
   ::alarm(60);  // a start that hangs ends the test
   EXPECT_EQ(HeldContainer::attend(container.start(kOutputs)).status, 0);
   ::alarm(0);
+}
+
+TEST_F(Shim, HoldsTheNetworkOfItsContainerAsLongAsItLives) {
+  HeldContainer container({"/bin/sleep", "100000"});
+  const fs::path path = container.run_directory() / "network.lock";
+  NetworkService service;
+  service.hold = open_file(path, O_RDWR | O_CREAT, 0600);
+  ASSERT_EQ(::flock(service.hold.get(), LOCK_EX | LOCK_NB), 0);
+  container.network = &service;
+  container.start();
+  service.hold.reset();
+  EXPECT_FALSE(FileLock::try_acquire(path, LockMode::Exclusive).has_value());
+  container.connect().signal(SIGKILL);
+  container.wait_until_dead();
+  EXPECT_TRUE(FileLock::try_acquire(path, LockMode::Exclusive).has_value());
 }
 
 TEST_F(Shim, GivesOutputCompleteToTheLastByte) {

@@ -54,6 +54,7 @@ StartedShim HeldContainer::start(std::uint32_t streams) {
   request.container_dir = directory_;
   request.run_dir = run_directory_;
   request.attach_streams = streams;
+  request.network = network;
   request.terminal = {30, 100};
   return start_shim(request);
 }

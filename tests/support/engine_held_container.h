@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "engine/shim_client.h"
+#include "runtime/network_service.h"
 #include "runtime/spec.h"
 #include "shim/protocol.h"
 
@@ -19,6 +20,7 @@ class HeldContainer {
 
   Spec spec;
   ShimSettings settings;
+  const NetworkService* network = nullptr;  // for start()
 
   const fs::path& directory() const { return directory_; }
   const fs::path& run_directory() const { return run_directory_; }

@@ -28,7 +28,7 @@ Fd open_empty_directory(const Store& store) {
 Fd open_rootfs_view(const Store& store, const std::vector<Digest>& layers) {
   if (layers.empty()) return open_empty_directory(store);
   OverlayMount overlay = plan_rootfs(store, layers, std::nullopt);
-  if (overlay.lowers.size() == 1) return open_directory(overlay.lowers.front());
+  if (overlay.lowers.size() == 1 && overlay.mount_namespace.empty()) return open_directory(overlay.lowers.front());
   make_relative(overlay, store.root());
   const Fd mount = mount_overlay(overlay, store.root());
   return open_at(mount.get(), ".", O_RDONLY | O_DIRECTORY);

@@ -148,7 +148,8 @@ fs::path RunMounts::directory_of_input(const Built& input, const std::string& so
     overlay.work = work;
     overlay.is_volatile = true;
   }
-  const fs::path root = !is_writable && overlay.lowers.size() == 1 ? overlay.lowers.front() : mount_overlay_here(overlay);
+  const bool is_plain = !is_writable && overlay.lowers.size() == 1 && overlay.mount_namespace.empty();
+  const fs::path root = is_plain ? overlay.lowers.front() : mount_overlay_here(overlay);
   const Fd directory = open_directory(root);
   const TreePath found = resolve_in_tree(directory.get(), source, LastLink::Follow);
   if (!found.info) throw Error(ErrorKind::NotFound, "\"" + source + "\": not found");

@@ -1,4 +1,4 @@
-// ctr system: df, reset, start-all, events.
+// ctr system: check, df, reset, start-all, events.
 #include <unistd.h>
 
 #include "base/text.h"
@@ -10,6 +10,7 @@
 #include "cli/template.h"
 #include "engine/containers.h"
 #include "engine/events.h"
+#include "engine/system_check.h"
 #include "engine/system_info.h"
 
 namespace ctr {
@@ -76,6 +77,25 @@ int df(Invocation& invocation) {
   for (const DiskUsageRow& row : usage.rows) listing.rows.push_back(usage_row(row));
   print_listing(listing, invocation.flags().text("format"));
   return 0;
+}
+
+// ---- check ----
+
+void define_check_flags(FlagTable& flags) {
+  flags.toggle("repair", 0, "Remove what is damaged or belongs to nothing, and unpack layers again from their blobs");
+}
+
+int check_store(Invocation& invocation) {
+  const bool repairs = invocation.flags().on("repair");
+  const CheckReport report = check_system(invocation.context(), repairs ? CheckMode::Repair : CheckMode::Look);
+  for (const CheckFinding& finding : report.findings)
+    write_standard_out(finding.object + ": " + finding.problem + " (" + finding.advice + ")\n");
+  const auto count = [](std::uint64_t number, const char* what) { return std::to_string(number) + " " + what; };
+  write_standard_out("checked " + count(report.blobs, "blobs, ") + count(report.layers, "layers, ") +
+                     count(report.images, "images, ") + count(report.containers, "containers, ") +
+                     count(report.build_records, "build records: ") +
+                     (report.findings.empty() ? "no problem" : count(report.findings.size(), "found")) + "\n");
+  return report.is_clean() ? 0 : 1;
 }
 
 // ---- reset, start-all ----
@@ -155,6 +175,12 @@ std::vector<CommandSpec> system_command_specs() {
            .define_flags = define_events_flags,
            .run = events,
            .aliases = {"system events"}},
+          {.words = "system check",
+           .arguments = "[OPTIONS]",
+           .summary = "Verify blobs, layers, images and records, and find what belongs to nothing",
+           .max_arguments = 0,
+           .define_flags = define_check_flags,
+           .run = check_store},
           {.words = "system df",
            .arguments = "[OPTIONS]",
            .summary = "Show disk usage",

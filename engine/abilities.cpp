@@ -55,12 +55,11 @@ Ability overlay_ability(Context& context) {
   });
 }
 
-Ability erofs_ability() {
-  const std::optional<std::string> filesystems = find_file("/proc/filesystems");
-  if (filesystems && filesystems->find("\terofs\n") == std::string::npos) {
-    return no("layers as EROFS images", "the kernel has no erofs");
-  }
-  return no("layers as EROFS images", "layers are kept as directories");
+Ability erofs_ability(Context& context) {
+  const std::string& why = why_no_erofs(context.store().root());
+  if (!why.empty()) return no("layers as EROFS images", why);
+  const bool is_used = context.store().layers().form() == LayerForm::Erofs;
+  return yes("layers as EROFS images", is_used ? "mounted from files" : "possible; layer-format does not ask for it");
 }
 
 Ability namespace_ability() {
@@ -119,7 +118,7 @@ Ability rootless_ability() {
 }  // namespace
 
 std::vector<Ability> probe_abilities(Context& context) {
-  return {overlay_ability(context),       erofs_ability(),
+  return {overlay_ability(context),       erofs_ability(context),
           namespace_ability(),            cgroup_ability(),
           seccomp_ability(),              network_ability(context),
           emulation_ability("linux/amd64"), emulation_ability("linux/arm64"),

@@ -10,6 +10,7 @@
 #include "engine/container_store.h"
 #include "engine/containers.h"
 #include "engine/events.h"
+#include "engine/container_root.h"
 #include "engine/image_names.h"
 #include "engine/images.h"
 #include "engine/make_spec.h"
@@ -68,16 +69,10 @@ class ChangeFilter {
   std::set<std::string> hidden_;
 };
 
-std::vector<Digest> diff_ids_of(const ContainerRecord& record) {
-  std::vector<Digest> diff_ids;
-  for (const std::string& text : record.layers) diff_ids.push_back(Digest::parse(text));
-  return diff_ids;
-}
-
 LayerInfo write_changes(Context& context, const ContainerRecord& record) {
   const Store& store = context.store();
   const fs::path upper = store.snapshots().upper(record.snapshot);
-  const ChangeFilter filter(upper, LayerStack(store.layers(), diff_ids_of(record)));
+  const ChangeFilter filter(upper, LayerStack(store.layers(), layer_ids(record)));
   const Fd directory = open_directory(upper);
   DirectorySource source(directory.get(), TreeKind::OverlayUpper, overlay_xattrs_of_this_process());
   CanonicalLayerWriter writer(store.layers().create());
@@ -160,7 +155,7 @@ class PauseGuard {
 std::vector<FilesystemChange> diff_container(Context& context, const std::string& container) {
   const ContainerRecord record = context.containers().get(container);
   const fs::path upper = context.store().snapshots().upper(record.snapshot);
-  const LayerStack lower(context.store().layers(), diff_ids_of(record));
+  const LayerStack lower(context.store().layers(), layer_ids(record));
   const ChangeFilter filter(upper, lower);
   const Fd directory = open_directory(upper);
   DirectorySource source(directory.get(), TreeKind::OverlayUpper, overlay_xattrs_of_this_process());

@@ -26,12 +26,6 @@ const MountPoint* mount_over(const ContainerRecord& record, const std::string& p
   return best;
 }
 
-std::vector<Digest> diff_ids_of(const ContainerRecord& record) {
-  std::vector<Digest> diff_ids;
-  for (const std::string& text : record.layers) diff_ids.push_back(Digest::parse(text));
-  return diff_ids;
-}
-
 ContainerPath in_volume(const MountPoint& mount, const std::string& path) {
   ContainerPath found;
   fs::path source = mount.source;
@@ -51,6 +45,12 @@ ContainerPath in_volume(const MountPoint& mount, const std::string& path) {
 
 }  // namespace
 
+std::vector<Digest> layer_ids(const ContainerRecord& record) {
+  std::vector<Digest> diff_ids;
+  for (const std::string& text : record.layers) diff_ids.push_back(Digest::parse(text));
+  return diff_ids;
+}
+
 ContainerPath open_container_path(Context& context, const ContainerRecord& record, const std::string& path) {
   const std::string clean = ("/" / fs::path(path)).lexically_normal().native();
   const ContainerState state = read_state(context, record);
@@ -64,12 +64,14 @@ ContainerPath open_container_path(Context& context, const ContainerRecord& recor
   }
   if (const MountPoint* mount = mount_over(record, clean)) return in_volume(*mount, clean);
   if (!record.shim.root) throw Error(ErrorKind::Corrupt, "container " + record.id + " has no root filesystem");
-  found.root = mount_overlay(*record.shim.root, record.shim.layers_directory);
+  OverlayMount overlay = *record.shim.root;
+  renew_rootfs(context.store(), layer_ids(record), overlay);
+  found.root = mount_overlay(overlay, record.shim.layers_directory);
   return found;
 }
 
 Fd open_container_image(Context& context, const ContainerRecord& record) {
-  OverlayMount overlay = plan_rootfs(context.store(), diff_ids_of(record), std::nullopt);
+  OverlayMount overlay = plan_rootfs(context.store(), layer_ids(record), std::nullopt);
   overlay.lowers.insert(overlay.lowers.begin(), context.store().snapshots().upper(record.snapshot));
   return mount_overlay(overlay);
 }

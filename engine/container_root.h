@@ -3,10 +3,12 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/fd.h"
 #include "engine/container_record.h"
 #include "engine/context.h"
+#include "image/digest.h"
 
 namespace ctr {
 
@@ -19,6 +21,9 @@ struct ContainerPath {
 
 /// `path` is the container's, absolute or relative to "/".
 ContainerPath open_container_path(Context& context, const ContainerRecord& record, const std::string& path);
+
+/// The layers of its image, lowest first.
+std::vector<Digest> layer_ids(const ContainerRecord& record);
 
 /// The container's files without volumes, read-only: image and changes as they are now.
 Fd open_container_image(Context& context, const ContainerRecord& record);

@@ -10,11 +10,14 @@
 #include "engine/container_cleanup.h"
 #include "engine/container_mounts.h"
 #include "engine/container_network.h"
+#include "engine/container_root.h"
 #include "engine/container_store.h"
 #include "engine/containers.h"
 #include "engine/emulation.h"
 #include "engine/make_spec.h"
 #include "engine/security_options.h"
+#include "image/rootfs.h"
+#include "image/store.h"
 #include "runtime/bundle.h"
 
 namespace ctr {
@@ -102,6 +105,8 @@ void begin_run(Context& context, ContainerRecord& record) {
     if (!exit->started_at.empty()) record.last_finished_at = exit->finished_at;
     ::unlink((directory / kExitFile).c_str());
   }
+  // The plan is as old as the container; its layers may not have been mounted since a reboot.
+  if (record.shim.root) renew_rootfs(context.store(), layer_ids(record), *record.shim.root);
   record.wanted = WantedState::Running;
   record.has_been_started = true;
   context.containers().save(record, RecordDurability::Cached);

@@ -12,7 +12,7 @@ Context::Context(Paths paths, Configuration configuration)
 Context::~Context() = default;
 
 Store& Context::store() {
-  if (!store_) store_ = std::make_unique<Store>(paths_.root, paths_.run);
+  if (!store_) store_ = std::make_unique<Store>(paths_.root, paths_.run, parse_layer_format(configuration_.layer_format));
   return *store_;
 }
 

@@ -98,12 +98,21 @@ ContainerCounts count_containers(Context& context) {
   return counts;
 }
 
+std::string layer_format_words(Context& context) {
+  try {
+    return context.store().layers().form() == LayerForm::Erofs ? "erofs" : "directory";
+  } catch (const Error& error) {
+    return std::string("none: ") + error.what();
+  }
+}
+
 void add_store(Json& json, Context& context) {
   struct statvfs space {};
   ::statvfs(context.store().root().c_str(), &space);
   const std::uint64_t free_bytes = static_cast<std::uint64_t>(space.f_bavail) * space.f_frsize;
   json["Driver"] = "overlay2";
   json["DriverStatus"] = Json::array();
+  json["DriverStatus"].push_back(Json(std::vector<std::string>{"Layer Format", layer_format_words(context)}));
   json["DockerRootDir"] = context.paths().root.native();
   json["RunDir"] = context.paths().run.native();
   json["FreeSpace"] = free_bytes;

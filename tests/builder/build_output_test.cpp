@@ -12,6 +12,7 @@
 #include "image/image.h"
 #include "image/manifest.h"
 #include "image/store.h"
+#include "tests/support/image_namespace.h"
 
 namespace ctr {
 namespace {
@@ -38,7 +39,8 @@ class EndsOfSteps : public BuildProgress {
 /// Another machine is another store: caches and archives go from one to the other.
 class Machine {
  public:
-  explicit Machine(const fs::path& directory) : store(directory / "store", directory / "run") {}
+  explicit Machine(const fs::path& directory) : end(directory / "run"), store(directory / "store", directory / "run") {}
+  NamespaceEnd end;
   Store store;
 };
 

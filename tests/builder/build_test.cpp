@@ -13,6 +13,7 @@
 #include "builder/dockerfile_parser.h"
 #include "image/image.h"
 #include "image/store.h"
+#include "tests/support/image_namespace.h"
 
 namespace ctr {
 namespace {
@@ -88,6 +89,7 @@ class BuildTest : public testing::Test {
   }
 
   TempDirectory root;
+  NamespaceEnd end{root.path() / "run"};
   Store store;
   BuildRequest request;
   BuildServices services;

@@ -13,6 +13,7 @@
 #include "builder/source_hashes.h"
 #include "image/canonical_tar.h"
 #include "image/store.h"
+#include "tests/support/image_namespace.h"
 
 namespace ctr {
 namespace {
@@ -139,6 +140,7 @@ class CopyTest : public testing::Test {
   }
 
   TempDirectory root;
+  NamespaceEnd end{root.path() / "run"};
   Store store;
   std::vector<Digest> layers;
   std::shared_ptr<const IgnorePatterns> patterns;

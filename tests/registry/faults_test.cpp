@@ -8,6 +8,7 @@
 #include "image/manifest.h"
 #include "registry/pull.h"
 #include "registry/push.h"
+#include "tests/support/image_namespace.h"
 #include "tests/support/registry_faults.h"
 #include "tests/support/registry_images.h"
 
@@ -18,6 +19,7 @@ const Platform kAmd64{"linux", "amd64", "", "", {}};
 
 struct StoreOfTest {
   TempDirectory directory;
+  NamespaceEnd end{directory.path() / "run"};
   Store store{directory.path() / "root", directory.path() / "run"};
 };
 

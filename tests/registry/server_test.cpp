@@ -7,6 +7,7 @@
 #include "registry/pull.h"
 #include "registry/push.h"
 #include "registry/registry_client.h"
+#include "tests/support/image_namespace.h"
 #include "tests/support/registry_images.h"
 #include "tests/support/registry_server.h"
 
@@ -17,6 +18,7 @@ const Platform kAmd64{"linux", "amd64", "", "", {}};
 
 struct StoreOfTest {
   TempDirectory directory;
+  NamespaceEnd end{directory.path() / "run"};
   Store store{directory.path() / "root", directory.path() / "run"};
 };
 

@@ -10,6 +10,7 @@
 #include "registry/pull.h"
 #include "registry/push.h"
 #include "registry/registry_client.h"
+#include "tests/support/image_namespace.h"
 #include "tests/support/registry_fake.h"
 #include "tests/support/registry_images.h"
 
@@ -48,6 +49,7 @@ class RecordingProgress : public TransferProgress {
 
 struct TestStore {
   TempDirectory directory;
+  NamespaceEnd end{directory.path() / "run"};
   Store store{directory.path() / "root", directory.path() / "run"};
 };
 

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "engine/build_cache_limits.h"
+#include "image/layer_store.h"
 
 namespace ctr {
 namespace {
@@ -19,10 +20,8 @@ using Setter = std::function<void(Configuration&, const Json&)>;
 std::string as_flag(const Json& value) { return value.as_bool() ? "true" : ""; }
 
 std::string layer_format(const Json& value) {
-  const std::string& text = value.as_string();
-  if (text == "erofs") throw Error(ErrorKind::Invalid, "containers and builds can't use layers as EROFS images yet");
-  if (text == "auto" || text == "directory") return text;
-  throw Error(ErrorKind::Invalid, "\"" + text + "\" is none of auto, directory");
+  parse_layer_format(value.as_string());
+  return value.as_string();
 }
 
 std::string cgroup_parent(const Json& value) {

@@ -14,7 +14,7 @@ struct Configuration {
   std::string log_driver = "json-file";            // "log-driver"
   std::map<std::string, std::string> log_options;  // "log-opts"
   std::string publish_address;                     // "publish-address": where -p binds when it names no address
-  std::string layer_format = "auto";               // "layer-format": auto, directory
+  std::string layer_format = "auto";               // "layer-format": auto, directory, erofs
   std::string default_platform;                    // "default-platform"
   std::vector<std::string> registry_mirrors;       // "registry-mirrors": of docker.io
   std::vector<std::string> insecure_registries;    // "insecure-registries"

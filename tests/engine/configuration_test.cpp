@@ -31,8 +31,17 @@ TEST(Configuration, AnUnknownKeyIsRefusedByNameWithTheNearestOne) {
             "config.json: \"log-drivr\" is not a configuration key; did you mean \"log-driver\"?");
 }
 
+TEST(Configuration, EachLayerFormatIsTaken) {
+  for (const std::string word : {"auto", "directory", "erofs"}) {
+    Configuration configuration;
+    apply_configuration(configuration, R"({"layer-format": ")" + word + R"("})", "a");
+    EXPECT_EQ(configuration.layer_format, word);
+  }
+}
+
 TEST(Configuration, AWrongValueNamesFileAndKey) {
-  EXPECT_NE(error_of(R"({"layer-format": "tar"})").find("config.json: \"layer-format\": "), std::string::npos);
+  EXPECT_EQ(error_of(R"({"layer-format": "tar"})"),
+            R"(config.json: "layer-format": "tar" is none of auto, directory, erofs)");
   EXPECT_NE(error_of(R"({"dns": "1.1.1.1"})").find("config.json: \"dns\": "), std::string::npos);
   EXPECT_NE(error_of(R"({"cgroup-parent": "/a/../b"})"), "accepted");
   EXPECT_NE(error_of("[]"), "accepted");

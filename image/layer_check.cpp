@@ -11,20 +11,15 @@ namespace ctr {
 
 namespace {
 
-class Nowhere final : public ByteSink {
- public:
-  void write(Bytes) override {}
-};
-
 struct TreeSum {
   Digest digest;
   std::uint64_t content = 0;
 };
 
 // What the canonical tar of the tree would be called. Foreign trees may hold what a canonical tar can't: NotFound then.
-TreeSum sum_of(EntrySource& entries) {
+TreeSum sum_of(EntrySource& entries, int version) {
   Hasher hasher;
-  CanonicalTarWriter tar(hasher);
+  CanonicalTarWriter tar(hasher, version);
   TreeSum sum{Digest::of(std::string_view()), 0};
   while (const std::optional<Entry> entry = entries.next()) {
     sum.content += entry->size;
@@ -53,11 +48,10 @@ void check_layer(const Store& store, const Digest& diff_id, const std::optional<
   const LayerInfo info = store.layers().info(diff_id);
   if (info.identity.diff_id != diff_id)
     throw Error(ErrorKind::Corrupt, "its layer.json is that of " + info.identity.diff_id.str());
-  if (info.identity.canonical_version != 0) {
-    Nowhere nowhere;
-    return store.layers().write_canonical_tar(diff_id, nowhere);
-  }
-  const TreeSum sum = sum_of(*store.layers().read(diff_id));
+  const int version = info.identity.canonical_version;
+  const TreeSum sum = sum_of(*store.layers().read_anew(diff_id), version != 0 ? version : kCanonicalTarVersion);
+  if (version != 0 && sum.digest != diff_id)
+    throw Error(ErrorKind::Corrupt, "is damaged: its content now has the digest " + sum.digest.str());
   if (sum.content != info.content_size)
     throw Error(ErrorKind::Corrupt, "its files have " + std::to_string(sum.content) + " bytes instead of " +
                                         std::to_string(info.content_size));

@@ -202,6 +202,13 @@ std::unique_ptr<EntrySource> LayerStore::read(const Digest& diff_id) const {
   return read_layer_directory(layer / "fs", std::move(*list));
 }
 
+std::unique_ptr<EntrySource> LayerStore::read_anew(const Digest& diff_id) const {
+  const fs::path image = mounts_.image_path(diff_id);
+  if (!path_exists(image)) return read(diff_id);
+  const Fd mount = mount_erofs_detached(image);
+  return read_layer_erofs(open_at(mount.get(), ".", O_RDONLY | O_DIRECTORY), info(diff_id));
+}
+
 void LayerStore::write_canonical_tar(const Digest& diff_id, ByteSink& sink) const {
   const LayerInfo layer = info(diff_id);
   if (layer.identity.canonical_version == 0)

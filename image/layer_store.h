@@ -114,6 +114,8 @@ class LayerStore {
 
   /// The entries in canonical order, with content: whiteouts and opaque marks included, implied parents left out.
   std::unique_ptr<EntrySource> read(const Digest& diff_id) const;
+  /// The same past what the kernel keeps of a mounted image: what the disk has now.
+  std::unique_ptr<EntrySource> read_anew(const Digest& diff_id) const;
   /// The bytes whose digest is the diff id. Throws NotFound for a foreign layer (their bytes are a blob), Corrupt when
   /// the digest is another.
   void write_canonical_tar(const Digest& diff_id, ByteSink& sink) const;

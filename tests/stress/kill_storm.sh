@@ -13,6 +13,9 @@ timeout 280 python3 "$here/tests/stress/kill_storm.py" "$CTR" "${CTR_KILL_ROUNDS
 
 is "$(ctr ps -aq)" "" "containers left behind"
 # What a ctr left that was killed before its container existed is nobody's: pruning finds it.
+# One that had no lock yet may be another ctr's that is at work; after a minute it isn't.
+ctr system prune --force >/dev/null
+find "$CTR_ROOT/containers" -mindepth 1 -maxdepth 1 -exec touch -d '2 minutes ago' {} +
 ctr system prune --force >/dev/null
 [ -z "${CTR_KILL_DEBUG:-}" ] || find "$CTR_ROOT/containers" "$CTR_RUN/containers" -ls >&2
 is "$(ls "$CTR_ROOT/containers")" "" "container directories left behind"
@@ -21,5 +24,5 @@ is "$(ls "$CTR_ROOT/container-names")" "" "names left behind"
 is "$(ls "$CTR_RUN/containers")" "" "run directories left behind"
 is "$(grep -c "$work" /proc/self/mountinfo || true)" 0 "mounts left behind"
 sort -u "$work/ids" | grep -E '^[0-9a-f]{64}$' >"$work/all"
-[ "$(wc -l <"$work/all")" -gt 5 ] || fail "the storm hit almost nothing"
+[ "$(wc -l <"$work/all")" -gt 10 ] || fail "the storm hit almost nothing"
 is "$(find /sys/fs/cgroup -maxdepth 4 -type d -path '*/ctr/*' 2>/dev/null | grep -Ff "$work/all" || true)" "" "cgroups left behind"

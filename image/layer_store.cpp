@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/user_namespace.h"
 #include "image/canonical_tar.h"
 #include "image/entry_list.h"
 #include "image/entry_sources.h"
@@ -23,22 +24,7 @@ namespace {
 constexpr std::uint64_t kEntryListLimit = 4096 * kMiB;
 constexpr std::uint64_t kInfoLimit = 256 * kMiB;
 constexpr std::size_t kFormLimit = 16;
-constexpr unsigned kCapSysAdmin = 21;
-
-// Whether user ids mean what they say: no user namespace is between this process and the machine.
-bool is_in_first_user_namespace() {
-  const std::vector<std::string> words = split_words(read_file("/proc/self/uid_map", 64 * 1024));
-  return words.size() == 3 && words[0] == "0" && words[1] == "0" && words[2] == "4294967295";
-}
-
-bool has_sys_admin() {
-  for (const std::string& line : split(read_file("/proc/self/status", 64 * 1024), '\n')) {
-    if (!line.starts_with("CapEff:")) continue;
-    const auto capabilities = parse_uint(trim(std::string_view(line).substr(7)), 16);
-    return capabilities && (*capabilities >> kCapSysAdmin & 1) != 0;
-  }
-  return false;
-}
+constexpr int kCapSysAdmin = 21;
 
 fs::path layer_path(const fs::path& directory, const Digest& diff_id) {
   return directory / diff_id.hex();
@@ -48,7 +34,7 @@ fs::path layer_path(const fs::path& directory, const Digest& diff_id) {
 
 OverlayXattrs overlay_xattrs_of_this_process() {
   static const OverlayXattrs xattrs =
-      has_sys_admin() && is_in_first_user_namespace() ? OverlayXattrs::Trusted : OverlayXattrs::User;
+      has_capability(kCapSysAdmin) && is_in_first_user_namespace() ? OverlayXattrs::Trusted : OverlayXattrs::User;
   return xattrs;
 }
 

@@ -8,6 +8,7 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "base/user_namespace.h"
 #include "registry/base64.h"
 #include "registry/credential_helper.h"
 
@@ -301,7 +302,7 @@ void CredentialStore::write_config(const Json& config) const {
   struct stat before {};
   const bool existed = ::stat(path.c_str(), &before) == 0;
   write_file_atomic(path, indent_with_tabs(config.dump_pretty(1)), Durability::Synced, 0600);
-  if (existed && ::geteuid() == 0 && before.st_uid != 0) {
+  if (existed && invoking_user() == 0 && ::geteuid() == 0 && before.st_uid != 0) {
     check(::chown(path.c_str(), before.st_uid, before.st_gid), "give back", path);
   }
 }

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/user_namespace.h"
 #include "registry/hosts_toml.h"
 #include "registry/proxy.h"
 #include "registry/url.h"
@@ -80,7 +81,7 @@ HostConfiguration HostConfiguration::of_machine() {
   files.docker_certs = {"/etc/docker/certs.d"};
   files.hosts_toml = {"/etc/containerd/certs.d", "/etc/docker/certs.d"};
   const char* home = std::getenv("HOME");
-  if (home != nullptr && ::geteuid() != 0) {
+  if (home != nullptr && invoking_user() != 0) {
     const char* config = std::getenv("XDG_CONFIG_HOME");
     const fs::path base = config != nullptr && *config != '\0' ? fs::path(config) : fs::path(home) / ".config";
     files.daemon_json.push_back(base / "docker/daemon.json");

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "base/user_namespace.h"
 
 namespace ctr {
 
@@ -20,15 +21,6 @@ std::string map_text(const std::vector<IdMapping>& mappings) {
         std::to_string(one.container_id) + " " + std::to_string(one.host_id) + " " + std::to_string(one.size) + "\n";
   }
   return text;
-}
-
-bool has_effective(int capability) {
-  const std::string status = read_file("/proc/self/status", kMiB);
-  const std::size_t at = status.find("CapEff:");
-  if (at == std::string::npos) return false;
-  const std::string_view line = std::string_view(status).substr(at + 7, status.find('\n', at) - at - 7);
-  const auto mask = parse_uint(trim(line), 16);
-  return mask && (*mask >> capability & 1) != 0;
 }
 
 void run_map_helper(const std::string& helper, pid_t pid, const std::vector<IdMapping>& mappings) {
@@ -64,7 +56,7 @@ std::optional<std::uint32_t> map_to_host(const std::vector<IdMapping>& mappings,
 }
 
 MapRights own_map_rights() {
-  if (has_effective(kCapSetuid) && has_effective(kCapSetgid)) return MapRights::Full;
+  if (has_capability(kCapSetuid) && has_capability(kCapSetgid)) return MapRights::Full;
   return find_program("newuidmap") && find_program("newgidmap") ? MapRights::Helper : MapRights::SingleId;
 }
 

@@ -6,9 +6,11 @@
 #include <cerrno>
 
 #include "base/error.h"
+#include "base/fd_path.h"
 #include "base/rooted_path.h"
 #include "builder/file_xattrs.h"
 #include "builder/source_hashes.h"
+#include "image/held_owner.h"
 
 namespace ctr {
 
@@ -110,8 +112,9 @@ Entry entry_of(const SourceTree& tree, const TreeFile& file) {
   }
   entry.mode = entry.type == EntryType::Symlink ? 0777 : info.st_mode & 07777;
   if (tree.owners() == Owners::Kept) {
-    entry.uid = info.st_uid;
-    entry.gid = info.st_gid;
+    const FileOwner owner = owner_of(fd_path(tree.root()) + "/" + file.path, info);
+    entry.uid = owner.uid;
+    entry.gid = owner.gid;
   }
   entry.mtime = {info.st_mtim.tv_sec, static_cast<std::uint32_t>(info.st_mtim.tv_nsec)};
   return entry;

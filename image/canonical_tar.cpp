@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "image/held_owner.h"
 
 // testdata/canonical_tar/RULES.md is the specification; every line of this file serves one of its rules.
 namespace ctr {
@@ -195,7 +196,7 @@ bool is_ascending(const std::string& left, const std::string& right) {
 
 bool is_canonical_xattr(std::string_view name) {
   if (name.find('=') != std::string_view::npos) return false;
-  if (name.starts_with("user.")) return !name.starts_with("user.overlay.");
+  if (name.starts_with("user.")) return !name.starts_with("user.overlay.") && name != kHeldOwnerXattr;
   return name == "security.capability" || name == "system.posix_acl_access" || name == "system.posix_acl_default";
 }
 

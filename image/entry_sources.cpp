@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/fd_path.h"
 #include "base/file.h"
+#include "image/held_owner.h"
 
 namespace ctr {
 
@@ -115,6 +116,7 @@ struct DirectorySource::State {
   bool take_xattrs(const std::string& path, Xattrs& result) {
     bool is_opaque = false;
     for (const std::string& name : list_xattrs(path)) {
+      if (name == kHeldOwnerXattr) continue;
       if (kind != TreeKind::Plain && is_overlay_xattr(name)) {
         if (name == opaque_name) {
           is_opaque = find_xattr(path, name) == "y";
@@ -148,23 +150,24 @@ struct DirectorySource::State {
         entry.link = seen->second;
       }
     }
-    fill(entry, info);
+    const std::string path = fd_path(level.directory.get()) + "/" + name;
+    fill(entry, info, path);
     if (entry.type == EntryType::Symlink) {
       entry.link = read_link(level.directory.get(), name, static_cast<std::size_t>(info.st_size));
     } else if (entry.type == EntryType::File || entry.type == EntryType::Directory) {
-      const std::string path = fd_path(level.directory.get()) + "/" + name;
       pending_opaque = take_xattrs(path, entry.xattrs) && entry.type == EntryType::Directory;
     } else if (kind == TreeKind::AdoptedUpper) {
       Xattrs unused;
-      take_xattrs(fd_path(level.directory.get()) + "/" + name, unused);
+      take_xattrs(path, unused);
     }
     return entry;
   }
 
-  static void fill(Entry& entry, const struct stat& info) {
+  static void fill(Entry& entry, const struct stat& info, const std::string& path) {
     entry.mode = info.st_mode & 07777;
-    entry.uid = info.st_uid;
-    entry.gid = info.st_gid;
+    const FileOwner owner = owner_of(path, info);
+    entry.uid = owner.uid;
+    entry.gid = owner.gid;
     entry.mtime = {info.st_mtim.tv_sec, static_cast<std::uint32_t>(info.st_mtim.tv_nsec)};
     if (entry.type == EntryType::File) entry.size = static_cast<std::uint64_t>(info.st_size);
     if (entry.type == EntryType::CharacterDevice || entry.type == EntryType::BlockDevice) {
@@ -199,8 +202,9 @@ Entry describe_root(int directory) {
   check(::fstat(directory, &info), "stat", "root directory");
   Entry entry{"", EntryType::Directory};
   DirectorySource::State state(TreeKind::OverlayUpper, OverlayXattrs::Trusted);
-  DirectorySource::State::fill(entry, info);
-  state.take_xattrs(fd_path(directory) + "/.", entry.xattrs);
+  const std::string path = fd_path(directory) + "/.";
+  DirectorySource::State::fill(entry, info, path);
+  state.take_xattrs(path, entry.xattrs);
   return entry;
 }
 

@@ -14,6 +14,7 @@
 #include "base/fd_path.h"
 #include "base/rooted_path.h"
 #include "image/canonical_tar.h"
+#include "image/held_owner.h"
 #include "image/layer_directory.h"
 #include "image/layer_tree.h"
 
@@ -186,7 +187,11 @@ class DirectoryWriter final : public LayerWriter {
 
   // The owner first: changing it clears capabilities and the set-id bits.
   void set_attributes(const Entry& entry, int file) const {
-    if (owner_matters(entry)) check_owner(::fchown(file, entry.uid, entry.gid), entry.path);
+    if (owner_matters(entry)) {
+      const int result = ::fchown(file, entry.uid, entry.gid);
+      check_owner(result, entry.path);
+      if (result != 0) hold_owner(file, {entry.uid, entry.gid});
+    }
     check(::fchmod(file, entry.mode), "set mode of", entry.path);
     for (const auto& [name, value] : entry.xattrs) {
       if (::fsetxattr(file, name.c_str(), value.data(), value.size(), 0) == 0 || errno == ENOTSUP) continue;

@@ -16,6 +16,7 @@
 #include "base/rooted_path.h"
 #include "base/text.h"
 #include "image/canonical_tar.h"
+#include "image/held_owner.h"
 #include "image/layer_tree.h"
 
 namespace ctr {
@@ -178,8 +179,9 @@ Entry LayerStack::describe(const Member& member, const std::string& path) const 
   const struct stat info = stat_of(file->get(), path);
   Entry entry{path, type_of(info.st_mode)};
   entry.mode = info.st_mode & 07777;
-  entry.uid = info.st_uid;
-  entry.gid = info.st_gid;
+  const FileOwner owner = owner_of(fd_path(member.tree.get()) + "/" + path, info);
+  entry.uid = owner.uid;
+  entry.gid = owner.gid;
   entry.mtime = {info.st_mtim.tv_sec, static_cast<std::uint32_t>(info.st_mtim.tv_nsec)};
   if (entry.type == EntryType::File) entry.size = static_cast<std::uint64_t>(info.st_size);
   if (entry.type == EntryType::Symlink) entry.link = link_of(file->get(), path);

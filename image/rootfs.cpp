@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "image/config.h"
+#include "image/held_owner.h"
 #include "image/layer_stack.h"
 #include "image/layer_tree.h"
 #include "image/trash.h"
@@ -30,8 +31,10 @@ bool has_same_attributes(const Entry& left, const Entry& right) {
 
 void apply_attributes(const fs::path& directory, const Entry& entry) {
   const bool is_root = ::geteuid() == 0;
-  if (::lchown(directory.c_str(), entry.uid, entry.gid) != 0 && is_root && errno != EPERM && errno != EINVAL)
-    throw_errno(errno, "set owner of", directory.native());
+  if (::lchown(directory.c_str(), entry.uid, entry.gid) != 0) {
+    if (is_root && errno != EPERM && errno != EINVAL) throw_errno(errno, "set owner of", directory.native());
+    hold_owner(open_directory(directory).get(), {entry.uid, entry.gid});
+  }
   check(::chmod(directory.c_str(), entry.mode), "set mode of", directory);
   for (const auto& [name, value] : entry.xattrs) {
     if (::lsetxattr(directory.c_str(), name.c_str(), value.data(), value.size(), 0) != 0 && errno != ENOTSUP &&

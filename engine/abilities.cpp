@@ -17,6 +17,7 @@
 #include "image/store.h"
 #include "runtime/cgroup.h"
 #include "runtime/sandbox.h"
+#include "runtime/user_session.h"
 
 namespace ctr {
 namespace {
@@ -88,7 +89,14 @@ Ability seccomp_ability() {
 }
 
 Ability network_ability(const Context& context) {
-  if (context.paths().is_rootless) return no("bridge networks", "they need root");
+  if (!no_containers_reason().empty()) return no("bridge networks", no_containers_reason());
+  if (context.paths().is_rootless) {
+    for (const char* program : {"pasta", "slirp4netns"}) {
+      if (find_program(program)) return yes("bridge networks", std::string("in the user's session, with ") + program);
+    }
+    return no("bridge networks",
+              "containers reach only each other: neither pasta nor slirp4netns is installed (packages passt, slirp4netns)");
+  }
   return ability("bridge networks", [] {
     const std::optional<std::string> forwarding = find_file("/proc/sys/net/ipv4/ip_forward");
     if (!forwarding) throw Error(ErrorKind::Unavailable, "/proc/sys/net/ipv4/ip_forward is not readable");
@@ -106,13 +114,21 @@ Ability emulation_ability(const char* platform) {
   });
 }
 
-Ability rootless_ability() {
-  const std::optional<std::string> limit = find_file("/proc/sys/user/max_user_namespaces");
-  if (limit && limit->starts_with("0")) return no("rootless", "user.max_user_namespaces is 0");
-  const std::optional<std::string> apparmor = find_file("/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
-  if (apparmor && apparmor->starts_with("1")) return no("rootless", "kernel.apparmor_restrict_unprivileged_userns is 1");
-  if (!find_program("newuidmap")) return yes("rootless", "with one user id: newuidmap (package uidmap) is missing");
-  return yes("rootless");
+/// For whoever runs this; root is told what its users would meet.
+Ability rootless_ability(const Context& context) {
+  if (!no_containers_reason().empty()) return no("rootless", no_containers_reason());
+  if (!context.paths().is_rootless) {
+    const std::optional<std::string> limit = find_file("/proc/sys/user/max_user_namespaces");
+    if (limit && limit->starts_with("0")) return no("rootless", "user.max_user_namespaces is 0");
+    const std::optional<std::string> apparmor = find_file("/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
+    if (apparmor && apparmor->starts_with("1") && !path_exists("/etc/apparmor.d/ctr")) {
+      return no("rootless", "kernel.apparmor_restrict_unprivileged_userns is 1: scripts/install adds a profile");
+    }
+    if (!find_program("newuidmap")) return yes("rootless", "with one user id: newuidmap (package uidmap) is missing");
+    return yes("rootless");
+  }
+  const std::string single = single_id_reason();
+  return yes("rootless", single.empty() ? "with subordinate ids" : "with one user id: " + single);
 }
 
 }  // namespace
@@ -122,7 +138,7 @@ std::vector<Ability> probe_abilities(Context& context) {
           namespace_ability(),            cgroup_ability(),
           seccomp_ability(),              network_ability(context),
           emulation_ability("linux/amd64"), emulation_ability("linux/arm64"),
-          rootless_ability()};
+          rootless_ability(context)};
 }
 
 }  // namespace ctr

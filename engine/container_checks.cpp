@@ -10,7 +10,9 @@
 #include "base/process.h"
 #include "base/task_pool.h"
 #include "base/text.h"
+#include "base/user_namespace.h"
 #include "engine/cpu_list.h"
+#include "runtime/cgroup_layout.h"
 #include "runtime/port_binding.h"
 
 namespace ctr {
@@ -70,6 +72,17 @@ void check_cpu(const Resources& r) {
   }
 }
 
+/// "memory, cpu": what a cgroup would have to limit.
+std::string limits_asked(const Resources& r) {
+  std::vector<std::string> names;
+  if (r.memory > 0 || r.memory_reservation > 0) names.emplace_back("memory");
+  if (r.nano_cpus > 0 || r.cpu_quota > 0 || r.cpu_shares > 0) names.emplace_back("cpu");
+  if (!r.cpuset_cpus.empty() || !r.cpuset_mems.empty()) names.emplace_back("cpuset");
+  if (r.pids_limit.value_or(0) > 0) names.emplace_back("pids");
+  if (r.blkio_weight > 0 || !r.blkio_device_read_bps.empty() || !r.blkio_device_write_bps.empty()) names.emplace_back("io");
+  return join(names, ", ");
+}
+
 void check_device_request(const DeviceRequest& request) {
   std::vector<std::string> groups;
   for (const StringList& group : request.capabilities) groups.push_back("[" + join(group, " ") + "]");
@@ -101,7 +114,9 @@ void check_modes(const ContainerConfig& config, const HostConfig& host) {
   if (!host.cgroupns_mode.empty() && host.cgroupns_mode != "host" && host.cgroupns_mode != "private") {
     refuse("invalid cgroup namespace mode: " + host.cgroupns_mode);
   }
-  if (!host.userns_mode.empty() && host.userns_mode != "host") {
+  if (host.userns_mode == "keep-id") {
+    if (invoking_user() == 0) refuse("--userns=keep-id is for ordinary users: root keeps its id anyway");
+  } else if (!host.userns_mode.empty() && host.userns_mode != "host") {
     throw Error(ErrorKind::Unavailable, "user namespaces are not supported yet: --userns=" + host.userns_mode);
   }
 }
@@ -164,6 +179,10 @@ std::vector<std::string> check_resources(const Resources& resources) {
     refuse("Range of blkio weight is from 10 to 1000");
   }
   std::vector<std::string> warnings;
+  if (const std::string limits = limits_asked(resources); !limits.empty() && cgroup_mounts().hierarchies.empty()) {
+    warnings.push_back(limits + " cannot be limited and is not: no cgroup was delegated to this user; as root: loginctl "
+                                "enable-linger, then start ctr with systemd-run --user --scope");
+  }
   if (resources.oom_kill_disable.value_or(false) && resources.memory == 0) {
     warnings.emplace_back(
         "OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out "

@@ -3,6 +3,7 @@
 #include "engine/container_store.h"
 #include "engine/events.h"
 #include "image/store.h"
+#include "runtime/user_session.h"
 
 namespace ctr {
 
@@ -27,7 +28,10 @@ EventLog& Context::events() {
 }
 
 std::unique_ptr<Context> open_context(const std::string& root) {
-  return std::make_unique<Context>(find_paths(root), read_configuration());
+  Paths paths = find_paths(root);
+  Configuration configuration = read_configuration();
+  enter_user_session(paths);
+  return std::make_unique<Context>(std::move(paths), std::move(configuration));
 }
 
 }  // namespace ctr

@@ -13,6 +13,7 @@
 #include "engine/events.h"
 #include "engine/network_names.h"
 #include "runtime/address_pool.h"
+#include "runtime/bridge_namespace.h"
 #include "runtime/bridge_network.h"
 #include "runtime/network_owner.h"
 
@@ -89,7 +90,8 @@ bool has_family(const std::vector<NetworkSubnet>& subnets, AddressFamily family)
 }
 
 std::vector<NetworkSubnet> choose_subnets(const Paths& paths, const CreateNetworkRequest& request) {
-  std::vector<IpPrefix> used = used_prefixes(NetworkLinks(), list_networks(paths));
+  std::vector<IpPrefix> used =
+      with_bridges(paths, [&] { return used_prefixes(NetworkLinks(), list_networks(paths)); });
   std::vector<NetworkSubnet> subnets;
   for (const IpamPool& pool : request.pools) {
     if (pool.subnet.empty()) {

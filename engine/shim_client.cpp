@@ -8,6 +8,7 @@
 #include "base/unix_socket.h"
 #include "engine/shim_messages.h"
 #include "runtime/network_service.h"
+#include "runtime/user_session.h"
 
 namespace ctr {
 
@@ -93,6 +94,8 @@ StartedShim start_shim(const ShimRequest& request) {
   } else {
     command.argv = {request.shim_program.native(), "exec", request.run_dir.native(), request.exec_id};
   }
+  // A shim reads nothing: its standard input keeps what has to last as long as it does.
+  command.standard_in = user_session_hold();
   command.standard_out = -1;
   command.standard_error = -1;
   command.new_session = true;

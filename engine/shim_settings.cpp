@@ -1,6 +1,7 @@
 #include "engine/shim_settings.h"
 
 #include "base/error.h"
+#include "base/process.h"
 #include "base/text.h"
 #include "engine/security_options.h"
 
@@ -86,7 +87,7 @@ void set_shim_settings(const Context& context, ContainerRecord& record) {
   shim.events.file = paths.root / "events.jsonl";
   const StringMap attributes = event_attributes(record);
   shim.events.attributes.assign(attributes.begin(), attributes.end());
-  shim.ctr_program = fs::read_symlink("/proc/self/exe");
+  shim.ctr_program = own_program_directory() / fs::read_symlink("/proc/self/exe").filename();
   record.ctr_path = shim.ctr_program;
   shim.cleanup_arguments = {"--root", paths.root};
   shim.claims_until_removed = {paths.root / "container-names" / record.name};

@@ -1,5 +1,6 @@
 #include "runtime/bridge_network.h"
 
+#include <linux/capability.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,7 +11,9 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "base/user_namespace.h"
 #include "runtime/address_pool.h"
+#include "runtime/bridge_namespace.h"
 #include "runtime/network_bridge.h"
 #include "runtime/network_joining.h"
 #include "runtime/network_members.h"
@@ -19,6 +22,7 @@
 #include "runtime/network_owner.h"
 #include "runtime/network_ports.h"
 #include "runtime/port_relay.h"
+#include "runtime/session_uplink.h"
 
 namespace ctr {
 namespace {
@@ -75,6 +79,8 @@ void write_upstream(const Paths& paths, const std::string& container_id, const C
     ResolverConfig own;
     own.nameservers = network.dns.nameservers;
     write_file_atomic(file, resolver_file(own), Durability::Cached);
+  } else if (const auto session = session_name_server(paths); session && is_user_session()) {
+    write_file_atomic(file, "nameserver " + *session + "\n", Durability::Cached);
   } else {
     ::unlink(file.c_str());
   }
@@ -129,60 +135,71 @@ NetworkSetup set_up(const Paths& paths, const NetworkRequest& request) {
 }  // namespace
 
 NetworkSetup set_up_network(const Paths& paths, const NetworkRequest& request) {
-  std::optional<MemberLock> lock = MemberLock::acquire(paths, request.container_id, kPatience);
-  if (!lock) {
-    throw Error(ErrorKind::Busy, "the network of container " + request.container_id.substr(0, 12) + " is in use");
+  if (!has_capability(CAP_NET_ADMIN)) {
+    throw Error(ErrorKind::Denied, "a bridge needs CAP_NET_ADMIN, which this process lacks: use --network host or none");
   }
-  give_back_network(paths, request.container_id);
-  try {
-    NetworkSetup setup = set_up(paths, request);
-    setup.service.hold = lock->share();
-    return setup;
-  } catch (...) {
+  const std::optional<SessionUplink> uplink = connect_session(paths);
+  return with_bridges(paths, [&] {
+    std::optional<MemberLock> lock = MemberLock::acquire(paths, request.container_id, kPatience);
+    if (!lock) {
+      throw Error(ErrorKind::Busy, "the network of container " + request.container_id.substr(0, 12) + " is in use");
+    }
     give_back_network(paths, request.container_id);
-    lock->remove_file();
-    throw;
-  }
+    try {
+      NetworkSetup setup = set_up(paths, request);
+      if (uplink && !uplink->warning.empty()) setup.network.warnings.push_back(uplink->warning);
+      setup.service.hold = lock->share();
+      return setup;
+    } catch (...) {
+      give_back_network(paths, request.container_id);
+      lock->remove_file();
+      throw;
+    }
+  });
 }
 
 Endpoint attach_endpoint(const Paths& paths, const std::string& container_id, const NetworkRecord& record,
                          const EndpointRequest& request) {
-  const FileLock lock = lock_member_record(paths, container_id);
-  std::optional<ContainerNetwork> network = find_container_network(paths, container_id);
-  if (!network) throw Error(ErrorKind::NotFound, "container " + container_id.substr(0, 12) + " has no network");
-  for (const Endpoint& endpoint : network->endpoints) {
-    if (endpoint.network != record.name) continue;
-    throw Error(ErrorKind::Exists, "endpoint with name " + network->container_name + " already exists in network " +
-                                       record.name);
-  }
-  const Fd netns = open_network_namespace(network->netns);
-  Joining joining(paths, container_id, netns.get());
-  try {
-    const Endpoint endpoint = joining.join(*network, record, request);
-    joining.set_default_routes(*network);
-    write_upstream(paths, container_id, *network);
-    save_member(paths, container_id, *network);
-    joining.wait_until_running();
-    return endpoint;
-  } catch (...) {
-    leave_network(paths, container_id, record.name);
-    throw;
-  }
+  return with_bridges(paths, [&] {
+    const FileLock lock = lock_member_record(paths, container_id);
+    std::optional<ContainerNetwork> network = find_container_network(paths, container_id);
+    if (!network) throw Error(ErrorKind::NotFound, "container " + container_id.substr(0, 12) + " has no network");
+    for (const Endpoint& endpoint : network->endpoints) {
+      if (endpoint.network != record.name) continue;
+      throw Error(ErrorKind::Exists, "endpoint with name " + network->container_name + " already exists in network " +
+                                         record.name);
+    }
+    const Fd netns = open_network_namespace(network->netns);
+    Joining joining(paths, container_id, netns.get());
+    try {
+      const Endpoint endpoint = joining.join(*network, record, request);
+      joining.set_default_routes(*network);
+      write_upstream(paths, container_id, *network);
+      save_member(paths, container_id, *network);
+      joining.wait_until_running();
+      return endpoint;
+    } catch (...) {
+      leave_network(paths, container_id, record.name);
+      throw;
+    }
+  });
 }
 
 void detach_endpoint(const Paths& paths, const std::string& container_id, const std::string& name) {
-  const FileLock lock = lock_member_record(paths, container_id);
-  std::optional<ContainerNetwork> network = find_container_network(paths, container_id);
-  const auto is_it = [&](const Endpoint& endpoint) { return endpoint.network == name; };
-  if (!network || std::none_of(network->endpoints.begin(), network->endpoints.end(), is_it)) {
-    throw Error(ErrorKind::NotFound, "container " + container_id.substr(0, 12) + " is not connected to network " + name);
-  }
-  std::erase_if(network->endpoints, is_it);
-  save_member(paths, container_id, *network);
-  leave_network(paths, container_id, name);
-  const Fd netns = open_network_namespace(network->netns);
-  Joining(paths, container_id, netns.get()).set_default_routes(*network);
-  write_upstream(paths, container_id, *network);
+  in_bridge_namespace(paths, [&] {
+    const FileLock lock = lock_member_record(paths, container_id);
+    std::optional<ContainerNetwork> network = find_container_network(paths, container_id);
+    const auto is_it = [&](const Endpoint& endpoint) { return endpoint.network == name; };
+    if (!network || std::none_of(network->endpoints.begin(), network->endpoints.end(), is_it)) {
+      throw Error(ErrorKind::NotFound, "container " + container_id.substr(0, 12) + " is not connected to network " + name);
+    }
+    std::erase_if(network->endpoints, is_it);
+    save_member(paths, container_id, *network);
+    leave_network(paths, container_id, name);
+    const Fd netns = open_network_namespace(network->netns);
+    Joining(paths, container_id, netns.get()).set_default_routes(*network);
+    write_upstream(paths, container_id, *network);
+  });
 }
 
 void rename_endpoints(const Paths& paths, const std::string& container_id, const std::string& new_name) {

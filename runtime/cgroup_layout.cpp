@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <linux/magic.h>
+#include <optional>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "base/text.h"
+#include "base/user_namespace.h"
 
 namespace ctr {
 
@@ -64,6 +67,37 @@ CgroupMounts find_mounts() {
   return mounts;
 }
 
+/// The highest group above ours that we may make groups in: what systemd delegates to a user is user@<uid>.service.
+std::optional<fs::path> delegated_directory(const fs::path& mount_point) {
+  for (const std::string& line : split(find_file("/proc/self/cgroup", kMiB).value_or(""), '\n')) {
+    if (!line.starts_with("0::/")) continue;
+    std::optional<fs::path> highest;
+    for (fs::path path = line.substr(4);; path = path.parent_path()) {
+      const fs::path directory = mount_point / path;
+      const bool is_ours = ::access(directory.c_str(), W_OK) == 0 &&
+                           ::access((directory / "cgroup.subtree_control").c_str(), W_OK) == 0;
+      if (is_ours) highest = directory;
+      if (path.empty() || (highest && !is_ours)) return highest;
+    }
+  }
+  return std::nullopt;
+}
+
+void keep_what_is_delegated(std::vector<CgroupHierarchy>& hierarchies) {
+  std::erase_if(hierarchies, [](CgroupHierarchy& hierarchy) {
+    if (!hierarchy.is_unified) return ::access(hierarchy.mount_point.c_str(), W_OK) != 0;
+    const auto directory = delegated_directory(hierarchy.mount_point);
+    if (directory) hierarchy.mount_point = *directory;
+    return !directory;
+  });
+}
+
+CgroupMounts find_usable_mounts() {
+  CgroupMounts mounts = find_mounts();
+  if (is_user_session()) keep_what_is_delegated(mounts.hierarchies);
+  return mounts;
+}
+
 }  // namespace
 
 bool CgroupHierarchy::has(std::string_view controller) const {
@@ -72,7 +106,7 @@ bool CgroupHierarchy::has(std::string_view controller) const {
 }
 
 const CgroupMounts& cgroup_mounts() {
-  static const CgroupMounts mounts = find_mounts();
+  static const CgroupMounts mounts = find_usable_mounts();
   return mounts;
 }
 

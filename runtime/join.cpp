@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include "base/error.h"
+#include "base/user_namespace.h"
 #include "runtime/launch.h"
 #include "runtime/user_lookup.h"
 
@@ -82,6 +83,8 @@ void plan_join_namespaces(PlannedInit& init, pid_t pid) {
   if ((plan.target_namespaces & CLONE_NEWUSER) != 0) {
     plan.becomes_root = true;
     plan.may_set_groups = may_set_groups(directory.get());
+  } else {
+    plan.may_set_groups = may_call_setgroups();
   }
 }
 

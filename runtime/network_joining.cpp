@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "runtime/address_pool.h"
+#include "runtime/bridge_namespace.h"
 #include "runtime/network_firewall.h"
 #include "runtime/network_members.h"
 #include "runtime/network_names.h"
@@ -213,7 +214,9 @@ std::vector<ForwardRule> take_ports(const Paths& paths, const std::string& conta
   const FileLock lock = lock_ports(paths);
   std::vector<ForwardRule> forwards;
   for (const PublishRequest& request : requests) {
-    for (ForwardRule& rule : bind_port(paths, request)) {
+    std::vector<ForwardRule> bound;
+    outside_bridge_namespace([&] { bound = bind_port(paths, request); });
+    for (ForwardRule& rule : bound) {
       const bool v6_target = rule.port.host_address.is_v6() && primary->address_v6.has_value();
       rule.target = v6_target ? primary->address_v6->address : primary->address.address;
       rule.target_port = rule.port.container.port;

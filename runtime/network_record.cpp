@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "runtime/address_pool.h"
+#include "runtime/bridge_namespace.h"
 #include "runtime/network_owner.h"
 
 namespace ctr {
@@ -50,7 +51,9 @@ NetworkRecord make_default_network(const Paths& paths) {
   record.id = random_hex(32);
   record.created_ns = now().time_since_epoch().count();
   record.bridge = "ctr0" + owner_suffix(paths);
-  record.subnets.push_back(make_subnet(choose_subnet(used_prefixes(NetworkLinks(), list_networks(paths)))));
+  in_bridge_namespace(paths, [&] {
+    record.subnets.push_back(make_subnet(choose_subnet(used_prefixes(NetworkLinks(), list_networks(paths)))));
+  });
   save_network(paths, record);
   return record;
 }

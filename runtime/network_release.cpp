@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "runtime/address_pool.h"
+#include "runtime/bridge_namespace.h"
 #include "runtime/network_firewall.h"
 #include "runtime/network_joining.h"
 #include "runtime/network_members.h"
@@ -120,54 +121,62 @@ void give_back_network(const Paths& paths, const std::string& container_id) {
 }
 
 void release_network(const Paths& paths, const std::string& container_id) {
-  if (!path_exists(member_directory(paths, container_id))) return;
-  std::optional<MemberLock> lock = MemberLock::acquire(paths, container_id, kPatience);
-  if (!lock) return;
-  give_back_network(paths, container_id);
-  lock->remove_file();
-  note_release(paths);
+  in_bridge_namespace(paths, [&] {
+    if (!path_exists(member_directory(paths, container_id))) return;
+    std::optional<MemberLock> lock = MemberLock::acquire(paths, container_id, kPatience);
+    if (!lock) return;
+    give_back_network(paths, container_id);
+    lock->remove_file();
+    note_release(paths);
+  });
 }
 
 void release_dead_networks(const Paths& paths) {
-  for (const std::string& member : network_members(paths)) {
-    std::optional<MemberLock> lock = MemberLock::acquire(paths, member, 0s);
-    if (!lock) continue;
-    give_back_network(paths, member);
-    lock->remove_file();
-    note_release(paths);
-  }
+  in_bridge_namespace(paths, [&] {
+    for (const std::string& member : network_members(paths)) {
+      std::optional<MemberLock> lock = MemberLock::acquire(paths, member, 0s);
+      if (!lock) continue;
+      give_back_network(paths, member);
+      lock->remove_file();
+      note_release(paths);
+    }
+  });
 }
 
 void retire_idle_networks(const Paths& paths, WhenIdle when) {
-  if (!path_exists(paths.run / "networks")) return;
-  // One process that waits is enough: it sees what others release meanwhile.
-  const std::optional<FileLock> turn = FileLock::try_acquire(paths.run / "networks" / ".retire.lock",
-                                                             LockMode::Exclusive);
-  if (!turn && when == WhenIdle::Wait) return;
-  if (when == WhenIdle::Wait) linger(paths);
-  if (!path_exists(paths.run / "networks")) return;  // a reset came meanwhile
-  // Who joins holds this lock, so a container is either seen here by its lease, or finds the bridge gone and makes it.
-  const std::optional<FileLock> lock = try_lock_joining(paths);
-  if (!lock) return;
-  bool all_idle = true;
-  for (const NetworkRecord& record : list_networks(paths)) {
-    if (is_idle(paths, record.name)) {
-      retire_network(paths, record);
-    } else {
-      all_idle = false;
+  in_bridge_namespace(paths, [&] {
+    if (!path_exists(paths.run / "networks")) return;
+    // One process that waits is enough: it sees what others release meanwhile.
+    const std::optional<FileLock> turn = FileLock::try_acquire(paths.run / "networks" / ".retire.lock",
+                                                               LockMode::Exclusive);
+    if (!turn && when == WhenIdle::Wait) return;
+    if (when == WhenIdle::Wait) linger(paths);
+    if (!path_exists(paths.run / "networks")) return;  // a reset came meanwhile
+    // Who joins holds this lock, so a container is either seen here by its lease, or finds the bridge gone and makes it.
+    const std::optional<FileLock> lock = try_lock_joining(paths);
+    if (!lock) return;
+    bool all_idle = true;
+    for (const NetworkRecord& record : list_networks(paths)) {
+      if (is_idle(paths, record.name)) {
+        retire_network(paths, record);
+      } else {
+        all_idle = false;
+      }
     }
-  }
-  if (all_idle && !why_no_nftables()) remove_rule_table(paths);
+    if (all_idle && !why_no_nftables()) remove_rule_table(paths);
+  });
 }
 
 void delete_idle_network(const Paths& paths, const NetworkRecord& record) {
-  make_directories(paths.run / "networks");
-  const std::optional<FileLock> lock = try_lock_joining(paths);
-  if (!lock || !is_idle(paths, record.name)) {
-    throw Error(ErrorKind::Busy, "network " + record.name + " is in use");
-  }
-  retire_network(paths, record);
-  delete_network(paths, record.name);
+  in_bridge_namespace(paths, [&] {
+    make_directories(paths.run / "networks");
+    const std::optional<FileLock> lock = try_lock_joining(paths);
+    if (!lock || !is_idle(paths, record.name)) {
+      throw Error(ErrorKind::Busy, "network " + record.name + " is in use");
+    }
+    retire_network(paths, record);
+    delete_network(paths, record.name);
+  });
 }
 
 std::vector<std::string> network_users(const Paths& paths, const std::string& network) {
@@ -180,12 +189,14 @@ std::vector<std::string> network_users(const Paths& paths, const std::string& ne
 }
 
 void remove_all_networks(const Paths& paths) {
-  const NetworkLinks links;
-  const std::string mark = owner_mark(paths);
-  for (const Link& link : links.links()) {
-    if (link.name.starts_with("ctr") && link.alias == mark) links.delete_link(link.name);
-  }
-  if (path_exists(paths.run / "networks") && !why_no_nftables()) remove_rule_table(paths);
+  in_bridge_namespace(paths, [&] {
+    const NetworkLinks links;
+    const std::string mark = owner_mark(paths);
+    for (const Link& link : links.links()) {
+      if (link.name.starts_with("ctr") && link.alias == mark) links.delete_link(link.name);
+    }
+    if (path_exists(paths.run / "networks") && !why_no_nftables()) remove_rule_table(paths);
+  });
 }
 
 }  // namespace ctr

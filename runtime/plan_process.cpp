@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/user_namespace.h"
 #include "runtime/capabilities.h"
 #include "runtime/plan_start.h"
 #include "runtime/spec_defaults.h"
@@ -165,7 +166,7 @@ PlannedRlimit plan_rlimit(const RlimitSpec& spec, RlimitPolicy policy) {
 void plan_limits(PlannedInit& init, const ProcessSpec& process, const ProcessContext& context) {
   std::vector<PlannedRlimit> limits;
   // With CAP_SYS_RESOURCE any limit can be had.
-  const bool can_raise = (own_bounding_set() >> *capability_number("SYS_RESOURCE") & 1) != 0 && ::geteuid() == 0;
+  const bool can_raise = is_in_first_user_namespace() && (own_bounding_set() >> *capability_number("SYS_RESOURCE") & 1) != 0 && ::geteuid() == 0;
   for (const RlimitSpec& spec : process.rlimits) {
     if (spec.soft > spec.hard) throw Error(ErrorKind::Invalid, spec.type + ": the soft limit is above the hard one");
     limits.push_back(plan_rlimit(spec, can_raise ? RlimitPolicy::Exact : context.rlimits));
@@ -254,10 +255,21 @@ void plan_filter(PlannedInit& init, const ProcessContext& context) {
   if (init.plan.has_seccomp_listener) init.plan.seccomp_flags &= ~static_cast<unsigned>(SECCOMP_FILTER_FLAG_TSYNC);
 }
 
+/// A user namespace that the process does not make itself may lack the user that was asked for.
+void check_user(const ProcessSpec& process, const ProcessContext& context) {
+  const UserSpec& user = process.user;
+  if (context.has_user_namespace || (is_mapped_user(user.uid) && is_mapped_group(user.gid))) return;
+  throw Error(ErrorKind::Denied,
+              "user " + std::to_string(user.uid) + ":" + std::to_string(user.gid) +
+                  " is not among the ids of this user namespace: /etc/subuid and /etc/subgid give it more; as root: "
+                  "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 <user> (and the package uidmap)");
+}
+
 }  // namespace
 
 void plan_process(PlannedInit& init, const ProcessSpec& process, const ProcessContext& context) {
   InitPlan& plan = init.plan;
+  check_user(process, context);
   plan_command(init, process, context);
   plan_limits(init, process, context);
   plan_scheduling(init, process);

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/rooted_path.h"
 #include "base/text.h"
+#include "base/user_namespace.h"
 #include "runtime/id_map.h"
 #include "runtime/mount_options.h"
 #include "runtime/plan_start.h"
@@ -99,10 +100,14 @@ PlannedMount plan_bind(RootContext& context, const MountSpec& mount, const Mount
 
 /// Options that name ids outside the container's mapping would make the mount fail; the classic is gid=5 of devpts.
 bool is_unmapped_id(const RootContext& context, const std::string& option) {
-  if (!context.has_user_namespace) return false;
   const auto pair = cut(option, '=');
   if (!pair || (pair->first != "gid" && pair->first != "uid")) return false;
   const auto id = parse_uint(pair->second);
+  if (!context.has_user_namespace) {
+    if (!id || *id > 0xFFFFFFFFu) return false;
+    const auto number = static_cast<std::uint32_t>(*id);
+    return pair->first == "gid" ? !is_mapped_group(number) : !is_mapped_user(number);
+  }
   const auto& mappings = pair->first == "gid" ? context.spec.linux.gid_mappings : context.spec.linux.uid_mappings;
   return id && !mappings.empty() && *id <= 0xFFFFFFFFu && !map_to_host(mappings, static_cast<std::uint32_t>(*id));
 }
@@ -173,8 +178,26 @@ void plan_cgroup_mount(RootContext& context, MountSpec mount, const MountOptions
   plan_v1_cgroups(context, mount, options);
 }
 
+/// A sysfs shows a network namespace, and only its owner may make one. In somebody else's network the view that is there
+/// already stands in.
+bool is_foreign_sysfs(const RootContext& context, const MountSpec& mount) {
+  if (!is_type(mount, "sysfs")) return false;
+  const NamespaceSpec* network = find_namespace(context.spec, NamespaceType::Network);
+  if (context.has_user_namespace) return network == nullptr || !network->path.empty();
+  return network == nullptr && !is_in_first_user_namespace();
+}
+
+void plan_bound_sysfs(RootContext& context, MountSpec mount, const MountOptions& options) {
+  mount.source = "/sys";
+  MountOptions bound;
+  bound.is_recursive_bind = true;
+  bound.recursive_set = options.set;
+  add_mount(context, plan_bind(context, mount, bound), mount.destination);
+}
+
 void plan_mount(RootContext& context, const MountSpec& mount) {
   const MountOptions options = parse_mount_options(mount.options);
+  if (is_foreign_sysfs(context, mount)) return plan_bound_sysfs(context, mount, options);
   if (options.is_bind || is_type(mount, "bind"))
     return add_mount(context, plan_bind(context, mount, options), mount.destination);
   if (is_type(mount, "cgroup")) return plan_cgroup_mount(context, mount, options);

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/unix_socket.h"
+#include "base/user_namespace.h"
 #include "runtime/hooks.h"
 #include "runtime/id_map.h"
 #include "runtime/launch.h"
@@ -93,6 +94,7 @@ void make_gate(PlannedInit& init, const fs::path& directory) {
 
 bool may_set_groups(const Spec& spec) {
   const auto& gids = spec.linux.gid_mappings;
+  if (gids.empty()) return may_call_setgroups();
   const bool is_single = gids.size() == 1 && gids[0].size == 1;
   return !is_single || own_map_rights() == MapRights::Full;
 }

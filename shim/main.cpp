@@ -3,6 +3,7 @@
 //
 //   ctr-shim run CONTAINER_DIRECTORY RUN_DIRECTORY       the starter's connection is descriptor 3
 //   ctr-shim exec RUN_DIRECTORY EXEC_ID
+//   ctr-shim hold LOCK                                   holds namespaces, see shim/namespace_holder.h
 #include <cstring>
 #include <fcntl.h>
 #include <string_view>
@@ -14,6 +15,7 @@
 #include "runtime/protected_program.h"
 #include "shim/container_shim.h"
 #include "shim/exec_shim.h"
+#include "shim/namespace_holder.h"
 #include "shim/own_process.h"
 
 namespace ctr {
@@ -31,6 +33,7 @@ void hold(Starter& starter, int argc, char** argv) {
 }
 
 int run(int argc, char** argv) {
+  if (argc == 3 && std::strcmp(argv[1], "hold") == 0) return hold_namespaces(argv[2]);
   if (::fcntl(Starter::kDescriptor, F_GETFD) < 0) {
     constexpr std::string_view kText = "ctr-shim is started by ctr, not by hand\n";
     [[maybe_unused]] const ssize_t count = ::write(STDERR_FILENO, kText.data(), kText.size());

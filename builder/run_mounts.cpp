@@ -13,6 +13,7 @@
 #include "builder/copy_selection.h"
 #include "builder/exec_copy.h"
 #include "builder/file_output.h"
+#include "builder/rootfs_view.h"
 #include "image/entry_sources.h"
 #include "image/rootfs.h"
 #include "runtime/sandbox.h"

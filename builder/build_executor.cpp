@@ -180,7 +180,9 @@ void BuildExecutor::check_emulators() {
   const std::lock_guard lock(mutex_);
   for (VertexId id = 0; id < graph_.size(); ++id) {
     const auto* exec = std::get_if<ExecOp>(&graph_.vertex(id).op);
-    if (exec != nullptr && !solved_.contains(id)) execution_of(exec->platform);
+    if (exec == nullptr || solved_.contains(id)) continue;
+    RunEnvironment::check_rights();
+    execution_of(exec->platform);
   }
 }
 

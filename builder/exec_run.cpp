@@ -7,24 +7,30 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <functional>
+#include <optional>
 
 #include "base/error.h"
 #include "base/random.h"
 #include "base/rooted_path.h"
 #include "base/text.h"
 #include "base/trace.h"
+#include "builder/exec_chroot.h"
 #include "builder/layer_plan.h"
 #include "builder/run_mounts.h"
 #include "builder/solver.h"
 #include "builder/step_reporter.h"
 #include "builder/upper_times.h"
+#include "image/merged_tree.h"
 #include "image/rootfs.h"
 #include "runtime/cgroup.h"
 #include "runtime/oci_commands.h"
+#include "runtime/proc_view.h"
 #include "runtime/sandbox.h"
 #include "runtime/seccomp.h"
 #include "runtime/spec.h"
 #include "runtime/spec_defaults.h"
+#include "runtime/user_session.h"
 
 namespace ctr {
 
@@ -80,19 +86,18 @@ class StepCgroup {
 class RunExecution {
  public:
   RunExecution(RunEnvironment& environment, const RunStep& step, Time step_time)
-      : environment_(environment), step_(step), step_time_(step_time), mounts_(environment, step) {}
+      : environment_(environment),
+        step_(step),
+        step_time_(step_time),
+        mounts_(environment, step),
+        is_overlay_(can_mount_overlay(environment.store())) {}
 
   MadeLayer run() {
     const Store& store = environment_.store();
     StepSnapshot snapshot(store, step_.pin);
-    try {
-      const ExitStatus status = run_process(snapshot);
-      if (step_.is_cancelled) throw Error(ErrorKind::Unavailable, "canceled");
-      if (!status.success()) throw ExitError(failure_text(status), status.shell_code());
-    } catch (const ExitError& failure) {
-      if (environment_.request().on_failure == FailureAction::Shell) offer_shell(snapshot, failure.what());
-      throw;
-    }
+    const Spec spec = make_spec();
+    if (!is_overlay_) return run_on_copy(snapshot, spec);
+    run_to_end(snapshot, [&] { return run_process(snapshot, spec); });
     const TraceSpan span("commit layer");
     if (step_.op.epoch) set_upper_times(snapshot.upper(), *step_.op.epoch, step_time_);
     const LayerInfo layer = store.layers().adopt_upper(snapshot.upper());
@@ -107,20 +112,76 @@ class RunExecution {
     return text;
   }
 
-  ExitStatus run_process(const StepSnapshot& snapshot) {
-    Spec spec = make_spec();
+  void run_to_end(const StepSnapshot& snapshot, const std::function<ExitStatus()>& run_command) {
+    try {
+      const ExitStatus status = run_command();
+      if (step_.is_cancelled) throw Error(ErrorKind::Unavailable, "canceled");
+      if (!status.success()) throw ExitError(failure_text(status), status.shell_code());
+    } catch (const ExitError& failure) {
+      if (environment_.request().on_failure == FailureAction::Shell) offer_shell(snapshot, failure.what());
+      throw;
+    }
+  }
+
+  /// Where no overlay can be mounted: on a copy of the layers, of which what changes becomes the layer.
+  MadeLayer run_on_copy(const StepSnapshot& snapshot, const Spec& spec) {
+    const Store& store = environment_.store();
+    const fs::path root = snapshot.upper();
+    const bool is_contained = no_containers_reason().empty();
+    fs::copy(make_mount_points(), root, fs::copy_options::recursive);
+    merge_layers(store, step_.inputs[0].layers, root, MergedFiles::Copied);
+    std::optional<ChrootFiles> files;
+    if (!is_contained) files.emplace(root, source_of(spec, "/etc/hosts"), source_of(spec, "/etc/resolv.conf"));
+    const TreeStamp stamp(root);
+    run_to_end(snapshot, [&] { return is_contained ? run_process(snapshot, spec) : run_in_chroot(spec, root); });
+    const std::vector<std::string> ignored = files ? files->paths() : std::vector<std::string>();
+    files.reset();
+    if (step_.op.epoch) set_upper_times(root, *step_.op.epoch, step_time_);
+    const LayerInfo layer = stamp.write_changes(store.layers(), ignored);
+    return {layer.identity.diff_id, layer.content_size, step_time_};
+  }
+
+  /// The content that a file of ours has where containers get it as a mount.
+  static std::string source_of(const Spec& spec, const fs::path& target) {
+    for (const MountSpec& mount : spec.mounts) {
+      if (mount.destination == target) return read_file(mount.source, kMiB);
+    }
+    return {};
+  }
+
+  ExitStatus run_in_chroot(const Spec& spec, const fs::path& root) {
+    environment_.warn_not_isolated(step_.reporter);
+    Pipe out = make_pipe();
+    Pipe err = make_pipe();
+    const Fd null = open_file("/dev/null", O_RDONLY);
+    try {
+      const Stdio streams{null.get(), out.write.get(), err.write.get()};
+      ChildProcess child = start_in_chroot(root, *spec.process, step_.op.user, streams);
+      out.write.reset();
+      err.write.reset();
+      forward_output([&] { ::kill(-child.pid(), SIGKILL); }, out.read.get(), err.read.get());
+      const ExitStatus status = child.wait();
+      ::kill(-child.pid(), SIGKILL);  // what it left behind
+      return status;
+    } catch (const SandboxError& error) {
+      throw_start_failure(error);
+    }
+  }
+
+  ExitStatus run_process(const StepSnapshot& snapshot, const Spec& spec) {
     StepCgroup cgroup(environment_.cgroup_path() + "/" + snapshot.id(), spec.linux.resources);
     const SandboxOptions options = sandbox_options(spec, snapshot);
     Pipe out = make_pipe();
     Pipe err = make_pipe();
     const Fd null = open_file("/dev/null", O_RDONLY);
-    ExitStatus status = run_sandbox(spec, make_overlay(snapshot), {null.get(), out.write.get(), err.write.get()},
+    ExitStatus status = run_sandbox(spec, make_root(snapshot), {null.get(), out.write.get(), err.write.get()},
                                     cgroup.get(), options, out, err);
     is_out_of_memory_ = cgroup.get().oom_kills() > 0;
     return status;
   }
 
-  OverlayMount make_overlay(const StepSnapshot& snapshot) const {
+  RootSource make_root(const StepSnapshot& snapshot) const {
+    if (!is_overlay_) return snapshot.upper();
     OverlayMount overlay = plan_rootfs(environment_.store(), step_.inputs[0].layers, snapshot.id());
     // A volatile overlay can't be mounted a second time, for the shell.
     overlay.is_volatile = environment_.request().on_failure != FailureAction::Shell;
@@ -166,37 +227,44 @@ class RunExecution {
     spec.process->terminal = true;
     if (const char* term = ::getenv("TERM")) spec.process->env.push_back(std::string("TERM=") + term);
     StepCgroup cgroup(environment_.cgroup_path() + "/" + snapshot.id(), spec.linux.resources);
-    Sandbox sandbox = start_sandbox(spec, make_overlay(snapshot), {}, &cgroup.get(), sandbox_options(spec, snapshot));
+    Sandbox sandbox = start_sandbox(spec, make_root(snapshot), {}, &cgroup.get(), sandbox_options(spec, snapshot));
     const Fd console = sandbox.take_console();
     const SignalWatch signals;
     sandbox.start();
     return attend_process(sandbox, console, signals).shell_code();
   }
 
-  ExitStatus run_sandbox(const Spec& spec, OverlayMount overlay, const Stdio& stdio, const Cgroup& cgroup,
+  ExitStatus run_sandbox(const Spec& spec, RootSource root, const Stdio& stdio, const Cgroup& cgroup,
                          const SandboxOptions& options, Pipe& out, Pipe& err) {
     try {
       Sandbox sandbox = [&] {
         const TraceSpan span("start sandbox");
-        return start_sandbox(spec, std::move(overlay), stdio, &cgroup, options);
+        return start_sandbox(spec, std::move(root), stdio, &cgroup, options);
       }();
       out.write.reset();
       err.write.reset();
       sandbox.start();
       const TraceSpan span("run command");
-      forward_output(sandbox, cgroup, out.read.get(), err.read.get());
+      const auto end = [&] {
+        sandbox.kill(SIGKILL);
+        cgroup.kill();
+      };
+      forward_output(end, out.read.get(), err.read.get());
       return sandbox.wait();
     } catch (const SandboxError& error) {
-      step_.reporter.output(step_.number, StepStream::Err, std::string(error.what()) + "\n");
-      throw ExitError("process \"" + join(step_.op.arguments, " ") + "\" did not complete successfully: " +
-                          error.what(),
-                      error.exit_status());
+      throw_start_failure(error);
     }
+  }
+
+  [[noreturn]] void throw_start_failure(const SandboxError& error) const {
+    step_.reporter.output(step_.number, StepStream::Err, std::string(error.what()) + "\n");
+    throw ExitError("process \"" + join(step_.op.arguments, " ") + "\" did not complete successfully: " + error.what(),
+                    error.exit_status());
   }
 
   /// Passes on what the step prints until its first process has ended and the pipes are empty. Processes that it left
   /// behind may hold the pipes: they end with pid 1's namespace.
-  void forward_output(const Sandbox& sandbox, const Cgroup& cgroup, int out, int err) {
+  void forward_output(const std::function<void()>& end, int out, int err) {
     ::pollfd polled[] = {{out, POLLIN, 0}, {err, POLLIN, 0}, {step_.cancel_fd, POLLIN, 0}};
     bool is_killed = false;
     while (polled[0].fd >= 0 || polled[1].fd >= 0) {
@@ -204,8 +272,7 @@ class RunExecution {
       if ((polled[2].revents & POLLIN) != 0 && !is_killed) {
         is_killed = true;
         polled[2].fd = -1;
-        sandbox.kill(SIGKILL);
-        cgroup.kill();
+        end();
       }
       for (int i = 0; i < 2; ++i)
         if (polled[i].fd >= 0 && polled[i].revents != 0 && !pass_on(polled[i].fd, i == 0 ? StepStream::Out : StepStream::Err))
@@ -240,9 +307,21 @@ class RunExecution {
     for (const MountSpec& mount : mounts_.mounts()) spec.mounts.push_back(mount);
     if (op.script) add_script(spec);
     if (op.insecure) make_privileged(spec);
+    if (!can_mount_proc()) use_own_views(spec);
     if (const auto user_namespace = environment_.emulators().user_namespace(op.platform))
       enter_emulation(spec, *user_namespace);
     return spec;
+  }
+
+  /// In a container whose /proc is masked the kernel allows no fresh one: the step sees the container's processes.
+  static void use_own_views(Spec& spec) {
+    std::erase_if(spec.linux.namespaces, [](const NamespaceSpec& each) { return each.type == NamespaceType::Pid; });
+    for (MountSpec& mount : spec.mounts) {
+      if (mount.destination != "/proc" && mount.destination != "/sys") continue;
+      mount.type = "bind";
+      mount.source = mount.destination.native();
+      mount.options = {"rbind", "nosuid", "noexec", "nodev"};
+    }
   }
 
   void add_ulimits(ProcessSpec& process) const {
@@ -339,12 +418,18 @@ class RunExecution {
   Time step_time_;
   RunMounts mounts_;
   std::vector<std::string> file_targets_;
+  bool is_overlay_;
   bool is_out_of_memory_ = false;
 };
 
 }  // namespace
 
 MadeLayer execute_run(RunEnvironment& environment, const RunStep& step, Time step_time) {
+  if (const std::string& reason = no_containers_reason(); !reason.empty()) {
+    if (!step.op.mounts.empty()) throw Error(ErrorKind::Denied, "RUN --mount needs a container: " + reason);
+    if (environment.request().on_failure == FailureAction::Shell)
+      throw Error(ErrorKind::Denied, "--on-failure=shell needs a container: " + reason);
+  }
   return RunExecution(environment, step, step_time).run();
 }
 

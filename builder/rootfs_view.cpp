@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/random.h"
+#include "image/merged_tree.h"
 #include "image/rootfs.h"
 #include "runtime/sandbox.h"
 
@@ -23,12 +25,22 @@ Fd open_empty_directory(const Store& store) {
   return open_directory(path);
 }
 
+/// The layers' files under second names. Nothing refers to the directory but the descriptor: it is made in the trash,
+/// which the next prune empties.
+Fd open_merged_view(const Store& store, const std::vector<Digest>& layers) {
+  const fs::path directory = store.trash_path() / ("view-" + random_hex(12));
+  make_directories(store.trash_path(), 0700);
+  merge_layers(store, layers, directory, MergedFiles::Linked);
+  return open_directory(directory);
+}
+
 }  // namespace
 
 Fd open_rootfs_view(const Store& store, const std::vector<Digest>& layers) {
   if (layers.empty()) return open_empty_directory(store);
   OverlayMount overlay = plan_rootfs(store, layers, std::nullopt);
   if (overlay.lowers.size() == 1 && overlay.mount_namespace.empty()) return open_directory(overlay.lowers.front());
+  if (!can_mount_overlay(store)) return open_merged_view(store, layers);
   make_relative(overlay, store.root());
   const Fd mount = mount_overlay(overlay, store.root());
   return open_at(mount.get(), ".", O_RDONLY | O_DIRECTORY);

@@ -3,11 +3,15 @@
 #include <sys/stat.h>
 
 #include <cstdlib>
+#include <utility>
 
 #include "base/error.h"
 #include "base/random.h"
 #include "base/trace.h"
+#include "builder/exec_chroot.h"
+#include "builder/step_reporter.h"
 #include "runtime/cgroup.h"
+#include "runtime/user_session.h"
 
 namespace ctr {
 
@@ -113,6 +117,19 @@ std::string RunEnvironment::seccomp_filter(const Json& profile, const std::funct
   make_directories(file.parent_path());
   write_file_atomic(file, filter, Durability::Cached);
   return filter;
+}
+
+void RunEnvironment::check_rights() {
+  const std::string& reason = no_containers_reason();
+  if (reason.empty() || can_chroot()) return;
+  throw Error(ErrorKind::Denied, "RUN needs a container: " + reason);
+}
+
+void RunEnvironment::warn_not_isolated(StepReporter& reporter) {
+  const std::lock_guard lock(mutex_);
+  if (std::exchange(has_warned_, true)) return;
+  reporter.warn("RUN steps are not isolated, they run by chroot with all rights of this process: " +
+                no_containers_reason());
 }
 
 }  // namespace ctr

@@ -17,6 +17,8 @@
 
 namespace ctr {
 
+class StepReporter;
+
 /// Safe for several threads.
 class RunEnvironment {
  public:
@@ -51,6 +53,11 @@ class RunEnvironment {
   using FindCacheMount = std::function<std::optional<Digest>(const std::string& id, StepNumber step)>;
   void set_cache_mounts(FindCacheMount find) { find_cache_mount_ = std::move(find); }
 
+  /// Throws Denied where no RUN step can run at all, saying what this process lacks.
+  static void check_rights();
+  /// Tells, once a build, that its steps run without a container.
+  void warn_not_isolated(StepReporter& reporter);
+
   /// The compiled filter for a bounding set, from the store if it is there.
   std::string seccomp_filter(const Json& profile, const std::function<std::string()>& compile);
 
@@ -62,6 +69,7 @@ class RunEnvironment {
   Emulators emulators_;
   std::mutex mutex_;
   std::map<std::string, std::unique_ptr<BuildNetwork>> networks_;
+  bool has_warned_ = false;
   std::optional<TempDirectory> scratch_;
   std::string cgroup_;
   std::map<std::string, std::unique_ptr<KeyAgent>> agents_;  // of key files

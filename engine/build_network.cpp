@@ -14,10 +14,13 @@
 #include "base/file.h"
 #include "base/lock.h"
 #include "base/random.h"
+#include "base/user_namespace.h"
 #include "engine/build_services.h"
 #include "runtime/bridge_network.h"
 #include "runtime/network_service.h"
 #include "runtime/resolver_files.h"
+#include "runtime/session_uplink.h"
+#include "runtime/user_session.h"
 
 namespace ctr {
 namespace {
@@ -101,8 +104,12 @@ class BridgedBuildNetwork final : public BuildNetwork {
 
   fs::path namespace_path() const override { return setup_.network.netns; }
   std::string resolv_conf() const override {
-    const ResolverConfig resolver = read_host_resolver_config();
-    return has_resolver_ ? embedded_resolver_file(resolver) : resolver_file(without_loopback_servers(resolver));
+    ResolverConfig resolver = read_host_resolver_config();
+    if (has_resolver_) return embedded_resolver_file(resolver);
+    // The way out of a user's session knows the host's resolvers, those on its loopback too.
+    const auto session = is_user_session() ? session_name_server(paths_) : std::nullopt;
+    if (session) resolver.nameservers = {*session};
+    return resolver_file(without_loopback_servers(std::move(resolver)));
   }
   std::string hosts() const override { return {}; }
 
@@ -126,6 +133,11 @@ class BridgedBuildNetwork final : public BuildNetwork {
 std::unique_ptr<BuildNetwork> open_build_network(Context& context, const std::string& mode) {
   if (mode == "host") return std::make_unique<HostBuildNetwork>();
   const Paths& paths = context.paths();
+  // Steps need the way out that the build itself has, where a network of their own would have none.
+  if (!no_containers_reason().empty()) return std::make_unique<HostBuildNetwork>();
+  if (const auto uplink = connect_session(paths); uplink && !uplink->name_server) {
+    return std::make_unique<HostBuildNetwork>();
+  }
   if (mode.empty() || mode == "default" || mode == kDefaultNetwork) {
     return std::make_unique<BridgedBuildNetwork>(paths, default_network(paths));
   }

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "base/trace.h"
+#include "builder/rootfs_view.h"
 #include "engine/container_checks.h"
 #include "engine/container_cleanup.h"
 #include "engine/container_mounts.h"
@@ -18,13 +19,16 @@
 #include "engine/emulation.h"
 #include "engine/events.h"
 #include "engine/images.h"
+#include "engine/keep_id.h"
 #include "engine/make_spec.h"
 #include "engine/merge_config.h"
 #include "engine/shim_settings.h"
 #include "engine/volumes.h"
+#include "image/merged_tree.h"
 #include "image/rootfs.h"
 #include "image/store.h"
 #include "runtime/sandbox.h"
+#include "runtime/user_session.h"
 
 namespace ctr {
 namespace {
@@ -105,7 +109,15 @@ void take_image(Context& context, ContainerRecord& record, const FoundImage& ima
   record.snapshot = record.id;
   pin.add_snapshot(record.snapshot);
   context.store().snapshots().create(record.snapshot);
-  record.shim.root = plan_rootfs(context.store(), diff_ids, record.snapshot);
+  require_containers();
+  const Store& store = context.store();
+  if (keeps_id(record.host)) {
+    merge_layers(store, diff_ids, store.snapshots().upper(record.snapshot), MergedFiles::Copied, keep_id_shift());
+  } else if (!can_mount_overlay(store)) {
+    merge_layers(store, diff_ids, store.snapshots().upper(record.snapshot), MergedFiles::Copied);
+  } else {
+    record.shim.root = plan_rootfs(store, diff_ids, record.snapshot);
+  }
 }
 
 /// Volumes that are still empty get what the image has in their place.
@@ -115,7 +127,7 @@ void fill_volumes(Context& context, const ContainerRecord& record, const FoundIm
     if (mount.type != "volume" || mount.no_copy || !mount.subpath.empty()) continue;
     mount_volume(context, mount.name);
     if (!list_directory(mount.source).empty()) continue;
-    if (!root) root = mount_overlay(plan_rootfs(context.store(), image.image.diff_ids(), std::nullopt));
+    if (!root) root = open_rootfs_view(context.store(), image.image.diff_ids());
     fill_volume(context, mount.name, root->get(), mount.destination);
   }
 }

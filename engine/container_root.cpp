@@ -63,7 +63,10 @@ ContainerPath open_container_path(Context& context, const ContainerRecord& recor
     return found;
   }
   if (const MountPoint* mount = mount_over(record, clean)) return in_volume(*mount, clean);
-  if (!record.shim.root) throw Error(ErrorKind::Corrupt, "container " + record.id + " has no root filesystem");
+  if (!record.shim.root) {
+    found.root = open_directory(context.store().snapshots().upper(record.snapshot));
+    return found;
+  }
   OverlayMount overlay = *record.shim.root;
   renew_rootfs(context.store(), layer_ids(record), overlay);
   found.root = mount_overlay(overlay, record.shim.layers_directory);
@@ -71,6 +74,7 @@ ContainerPath open_container_path(Context& context, const ContainerRecord& recor
 }
 
 Fd open_container_image(Context& context, const ContainerRecord& record) {
+  if (!record.shim.root) return open_directory(context.store().snapshots().upper(record.snapshot));
   OverlayMount overlay = plan_rootfs(context.store(), layer_ids(record), std::nullopt);
   overlay.lowers.insert(overlay.lowers.begin(), context.store().snapshots().upper(record.snapshot));
   return mount_overlay(overlay);

@@ -18,7 +18,9 @@
 #include "engine/security_options.h"
 #include "image/rootfs.h"
 #include "image/store.h"
+#include "runtime/bridge_namespace.h"
 #include "runtime/bundle.h"
+#include "runtime/user_session.h"
 
 namespace ctr {
 namespace {
@@ -95,6 +97,8 @@ void write_bundle(Context& context, ContainerRecord& record, const PreparedNetwo
   Bundle bundle;
   bundle.path = context.containers().directory(record.id);
   bundle.spec = make_spec(record, inputs);
+  // A root filesystem that is a copy: where no overlay can be mounted, or owners are shifted.
+  if (!record.shim.root) bundle.spec.root.path = context.store().snapshots().upper(record.snapshot);
   save_bundle(bundle, Durability::Cached);
 }
 
@@ -134,7 +138,9 @@ StartedShim spawn_shim(Context& context, const ContainerRecord& record, const St
   shim.attach_streams = request.attach_streams;
   shim.network = &network.service;
   shim.terminal = request.terminal;
-  return start_shim(shim);
+  if (network_mode_of(record.host) != NetworkMode::Networks) return start_shim(shim);
+  // It forwards ports and names between where we are and the bridges.
+  return with_bridges(context.paths(), [&] { return start_shim(shim); });
 }
 
 /// Docker wraps what the runtime said.
@@ -147,6 +153,7 @@ StartedShim spawn_shim(Context& context, const ContainerRecord& record, const St
 
 StartedContainer start_container(Context& context, const std::string& container, const StartRequest& request) {
   const TraceSpan span("start container");
+  require_containers();
   tidy_dead_containers(context);  // they may hold ports and addresses
   const std::string id = context.containers().resolve(container);
   std::optional<FileLock> lock = context.containers().lock(id);

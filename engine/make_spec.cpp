@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "base/user_namespace.h"
 #include "builder/emulators.h"
+#include "engine/keep_id.h"
 #include "engine/merge_config.h"
 #include "engine/security_options.h"
 #include "engine/spec_resources.h"
@@ -152,10 +154,21 @@ void set_process(Spec& spec, const ContainerRecord& record, const SpecInputs& in
   }
 }
 
+/// The kernel takes no group that the user namespace lacks.
+std::uint32_t highest_group() {
+  constexpr std::uint32_t kHighest = 2147483647;
+  std::uint32_t highest = 0;
+  for (const IdMapLine& line : own_group_map()) {
+    const std::uint64_t last = std::uint64_t{line.inside} + line.count - 1;
+    highest = std::max(highest, static_cast<std::uint32_t>(std::min<std::uint64_t>(last, kHighest)));
+  }
+  return highest;
+}
+
 void set_sysctls(Spec& spec, const HostConfig& host) {
   if (network_mode_of(host) != NetworkMode::Host && network_mode_of(host) != NetworkMode::Container) {
     spec.linux.sysctl["net.ipv4.ip_unprivileged_port_start"] = "0";
-    spec.linux.sysctl["net.ipv4.ping_group_range"] = "0 2147483647";
+    spec.linux.sysctl["net.ipv4.ping_group_range"] = "0 " + std::to_string(highest_group());
   }
   for (const auto& [name, value] : host.sysctls) spec.linux.sysctl[name] = value;
 }
@@ -196,6 +209,7 @@ Spec make_spec(const ContainerRecord& record, const SpecInputs& inputs) {
     make_privileged(spec);
   }
   add_devices(spec, record.host);
+  if (keeps_id(record.host)) apply_keep_id(spec, record);
   if (inputs.emulator_namespace) enter_emulation(spec, *inputs.emulator_namespace);
   return spec;
 }

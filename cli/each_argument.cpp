@@ -1,5 +1,6 @@
 #include "cli/each_argument.h"
 
+#include "cli/error_text.h"
 #include "cli/output.h"
 
 namespace ctr {
@@ -12,7 +13,7 @@ int for_each_argument(Invocation& invocation, const std::function<std::string(co
       if (!line.empty()) write_standard_out(line + "\n");
     } catch (const Error& error) {
       flush_standard_out();
-      print_error(error.what());
+      print_error(error_text(error, invocation.global()));
       status = 1;
     }
   }

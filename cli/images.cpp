@@ -8,6 +8,7 @@
 #include "cli/client_config.h"
 #include "cli/commands.h"
 #include "cli/container_options.h"
+#include "cli/error_text.h"
 #include "cli/listing.h"
 #include "cli/output.h"
 
@@ -152,7 +153,7 @@ int remove(Invocation& invocation) {
       }
     } catch (const Error& error) {
       flush_standard_out();
-      print_error(error.what());
+      print_error(error_text(error, invocation.global()));
       if (!flags.on("force") || error.kind() != ErrorKind::NotFound) status = 1;
     }
   }

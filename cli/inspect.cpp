@@ -3,6 +3,7 @@
 
 #include "cli/commands.h"
 #include "cli/container_options.h"
+#include "cli/error_text.h"
 #include "cli/listing.h"
 #include "cli/output.h"
 #include "engine/containers.h"
@@ -29,7 +30,7 @@ int inspect_all(Invocation& invocation, const Look& look) {
       if (!format.empty()) write_standard_out(render_document(document, format) + "\n");
       found.push_back(std::move(document));
     } catch (const Error& error) {
-      errors += std::string("ctr: ") + error.what() + "\n";
+      errors += "ctr: " + error_text(error, invocation.global()) + "\n";
       status = 1;
     }
   }

@@ -3,6 +3,7 @@
 #include "cli/attachment.h"
 #include "cli/commands.h"
 #include "cli/each_argument.h"
+#include "cli/error_text.h"
 #include "cli/output.h"
 #include "engine/container_store.h"
 #include "engine/containers.h"
@@ -116,7 +117,7 @@ int rm(Invocation& invocation) {
     } catch (const Error& error) {
       // With -f what is not there is what was wanted, as with rm(1); Docker says so and goes on.
       if (force == RemoveForce::No || error.kind() != ErrorKind::NotFound) throw;
-      print_error(error.what());
+      print_error(error_text(error, invocation.global()));
       return std::string();
     }
     return name;

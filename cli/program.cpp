@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "base/trace.h"
 #include "cli/command.h"
+#include "cli/error_text.h"
 #include "cli/foreign_daemon.h"
 #include "cli/help.h"
 #include "cli/output.h"
@@ -127,7 +128,7 @@ int run_reporting(const CommandSpec& command, std::span<const std::string> words
     print_error(error.what());
     return error.exit_status();
   } catch (const Error& error) {
-    print_error(error.what());
+    print_error(error_text(error, global));
   } catch (const std::bad_alloc&) {
     print_error("out of memory");
   } catch (const std::exception& error) {

@@ -23,6 +23,14 @@ else
   echo "not verified: systemd-analyze is missing (package systemd)"
 fi
 status_is 125 "$here/scripts/install" --nope
+# Where user namespaces need an AppArmor profile there is one, as long as ctr is installed.
+export CTR_INSTALL_SYSTEM=$work/system
+mkdir -p "$work/system/proc/sys/kernel" "$work/system/etc"
+echo 1 >"$work/system/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
+PATH=${PATH/\/usr\/sbin:/} "$here/scripts/install" "$prefix" >/dev/null
+has "$(cat "$work/system/etc/apparmor.d/ctr")" "profile ctr $prefix/{bin/ctr,libexec/ctr/ctr-shim} flags=(unconfined)"
+has "$(cat "$work/system/etc/apparmor.d/ctr")" "userns,"
 "$here/scripts/install" --uninstall "$prefix" >/dev/null
+[ ! -e "$work/system/etc/apparmor.d/ctr" ] || fail "the AppArmor profile stayed"
 is "$(find "$prefix" -type f -o -type l)" "$prefix/bin/mine"
 status_is 1 "$here/scripts/install" --uninstall "$prefix"

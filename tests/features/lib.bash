@@ -22,7 +22,16 @@ trap cleanup EXIT
 trap 'echo "failed at ${BASH_SOURCE[0]}:$LINENO: $BASH_COMMAND" >&2' ERR
 
 skip() { echo "skipped: $*"; exit 77; }
-need_root() { [ "$(id -u)" = 0 ] || skip "needs root"; }
+# What only root may do is named, so that the run as an ordinary user says which right is missing.
+need_root() { [ "$(id -u)" = 0 ] || skip "needs root${1:+: $1}"; }
+# Containers: root, or a user who may make user namespaces and has a range of ids.
+need_containers() {
+  [ "$(id -u)" != 0 ] || return 0
+  unshare --user true 2>/dev/null || skip "needs user namespaces for ordinary users"
+  grep -qE "^($(id -un)|$(id -u)):" /etc/subuid 2>/dev/null || skip "needs a range of ids in /etc/subuid"
+  command -v newuidmap >/dev/null || skip "needs newuidmap (package uidmap)"
+}
+is_root() { [ "$(id -u)" = 0 ]; }
 need_program() { local p; for p in "$@"; do command -v "$p" >/dev/null || skip "needs $p"; done; }
 
 fail() { echo "FAIL: $*" >&2; exit 1; }

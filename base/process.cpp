@@ -214,6 +214,8 @@ fs::path own_program_directory() {
       there.st_dev == own.st_dev && there.st_ino == own.st_ino) {
     return fs::path(named).parent_path();
   }
+  const std::string link = find_link("/proc/self/exe").value_or("");
+  if (named != nullptr && link.starts_with("/memfd:")) return fs::path(named).parent_path();
   // Read once: in another mount namespace, which a process may join later, the link no longer leads here.
   static const std::optional<std::string> program = find_link("/proc/self/exe");
   if (!program) throw Error(ErrorKind::NotFound, "/proc/self/exe cannot be read: is /proc mounted");

@@ -128,8 +128,7 @@ class DirectoryWriter final : public LayerWriter {
       case EntryType::Fifo:
         return make_node(entry, parent, name, S_IFIFO);
       case EntryType::Whiteout:
-        check(::mknodat(parent, name.c_str(), S_IFCHR, makedev(0, 0)), "create whiteout", place.path);
-        return;
+        return make_whiteout(place.path, parent, name);
       case EntryType::Opaque:
         return;
     }
@@ -175,6 +174,13 @@ class DirectoryWriter final : public LayerWriter {
       return;
     }
     set_attributes_at(entry, parent, name);
+  }
+
+  /// An overlay, on which the stores of CI containers lie, takes none: its layers are laid out by their lists.
+  static void make_whiteout(const std::string& path, int parent, const std::string& name) {
+    if (::mknodat(parent, name.c_str(), S_IFCHR, makedev(0, 0)) == 0) return;
+    if (errno != EPERM) throw_errno(errno, "create whiteout", path);
+    Fd placeholder = open_at(parent, name, O_WRONLY | O_CREAT | O_EXCL, 0);
   }
 
   bool owner_matters(const Entry& entry) const { return entry.uid != uid_ || entry.gid != gid_; }

@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <thread>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "base/lock.h"
@@ -65,6 +67,14 @@ void remove_run_files(const fs::path& run_directory) {
 }
 
 }  // namespace
+
+void wait_for_begun_run(Context& context, const std::string& id) {
+  constexpr std::chrono::milliseconds kBetweenLooks{5};
+  const fs::path run_directory = context.containers().run_directory(id);
+  while (is_shim_alive(run_directory) && !path_exists(run_directory / kStateFile)) {
+    std::this_thread::sleep_for(kBetweenLooks);
+  }
+}
 
 void wait_for_shim_end(Context& context, const std::string& id) {
   const fs::path lock = context.containers().run_directory(id) / kShimLock;

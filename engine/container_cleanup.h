@@ -17,6 +17,10 @@ void tidy_run(Context& context, const ContainerRecord& record);
 /// shim was killed, and tidies. REQUIRES: the container's lock; the container does not run.
 void settle_last_run(Context& context, const ContainerRecord& record);
 
+/// Returns when a shim that is starting has begun its run or is gone. Whoever asked it may be dead; it goes on.
+/// REQUIRES: the container's lock.
+void wait_for_begun_run(Context& context, const std::string& id);
+
 /// Returns when no shim holds the container any more. REQUIRES: it is ending.
 void wait_for_shim_end(Context& context, const std::string& id);
 

@@ -26,6 +26,8 @@
 namespace ctr {
 namespace {
 
+constexpr int kRemoveAttempts = 5;  // a run may begin between the kill and the lock
+
 int signal_number(const std::string& text) {
   const std::optional<int> number = parse_signal(text);
   if (!number) throw Error(ErrorKind::Invalid, "invalid signal: " + text);
@@ -147,16 +149,20 @@ std::string remove_container(Context& context, const std::string& container, Rem
                 "cannot remove container \"" + container + "\": container is " + to_string(state.status) +
                     (is_paused ? " and must be unpaused first" : ": stop the container before removing or force remove"));
   }
-  if (state.is_running()) {
-    if (std::optional<ShimConnection> connection = connect(context, asked)) connection->stop(SIGKILL, 0);
+  for (int attempt = 0; attempt < kRemoveAttempts; ++attempt) {
+    if (force == RemoveForce::Yes && read_state(context, asked).is_running()) {
+      if (std::optional<ShimConnection> connection = connect(context, asked)) connection->stop(SIGKILL, 0);
+    }
+    const FileLock lock = context.containers().lock(id);
+    const ContainerRecord record = context.containers().load(id);
+    wait_for_begun_run(context, id);
+    if (!read_state(context, record).is_running()) {
+      remove_stopped(context, record, volumes);
+      return id;
+    }
+    if (force == RemoveForce::No) break;
   }
-  const FileLock lock = context.containers().lock(id);
-  const ContainerRecord record = context.containers().load(id);
-  if (read_state(context, record).is_running()) {
-    throw Error(ErrorKind::Busy, "cannot remove container \"" + container + "\": it was started again meanwhile");
-  }
-  remove_stopped(context, record, volumes);
-  return id;
+  throw Error(ErrorKind::Busy, "cannot remove container \"" + container + "\": it was started again meanwhile");
 }
 
 namespace {

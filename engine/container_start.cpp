@@ -157,6 +157,7 @@ StartedContainer start_container(Context& context, const std::string& container,
   tidy_dead_containers(context);  // they may hold ports and addresses
   const std::string id = context.containers().resolve(container);
   std::optional<FileLock> lock = context.containers().lock(id);
+  wait_for_begun_run(context, id);
   ContainerRecord record = context.containers().load(id);
   const ContainerState state = read_state(context, record);
   if (state.status == ContainerStatus::Paused) {

@@ -23,8 +23,39 @@ def fail(round_number, words):
     sys.exit(1)
 
 
-def ctr(*arguments, timeout=120):
-    return subprocess.run([CTR, *arguments], capture_output=True, text=True, timeout=timeout)
+def describe_processes():
+    """What the store's processes, and what they started, wait for."""
+    lines = []
+    for name in sorted(filter(str.isdigit, os.listdir("/proc")), key=int):
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file:
+                is_ours = RUN.encode() in file.read()
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                line = file.read().replace(b"\0", b" ").decode(errors="replace")
+            if not is_ours and RUN not in line:
+                continue
+            with open(f"/proc/{name}/status") as file:
+                status = dict(entry.split(":", 1) for entry in file.read().splitlines())
+            with open(f"/proc/{name}/wchan") as file:
+                waits = file.read()
+            with open(f"/proc/{name}/syscall") as file:
+                call = file.read().strip()
+            files = [os.readlink(f"/proc/{name}/fd/{fd}") for fd in os.listdir(f"/proc/{name}/fd")]
+        except OSError:
+            continue
+        lines.append(f"{name} of {status['PPid'].strip()} {status['State'].strip()} in {waits} ({call}): {line}\n    {files}")
+    return "\n".join(lines)
+
+
+def ctr(*arguments, timeout=60):
+    child = subprocess.Popen([CTR, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        out, errors = child.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        print(f"{arguments} does not end (seed {SEED}):\n{describe_processes()}", file=sys.stderr, flush=True)
+        child.kill()
+        raise
+    return subprocess.CompletedProcess(arguments, child.returncode, out, errors)
 
 
 def processes():
@@ -126,8 +157,13 @@ def one_round(round_number):
     for container, state in states.items():
         pid = pid_of_container(container)
         if state == "running" and not (pid and is_alive(pid)):
-            again = ctr("inspect", "-f", "{{.State.Status}}", container).stdout.strip()
-            if again == "running" and not is_alive(pid_of_container(container)):
+            # Its shim may be about to say so.
+            end = time.time() + 10
+            while time.time() < end:
+                again = ctr("inspect", "-f", "{{.State.Status}}", container).stdout.strip()
+                if again != "running" or is_alive(pid_of_container(container)):
+                    break
+            else:
                 fail(round_number, f"{mode} {target}: {container} is said to run, but its process is dead")
         # The kernel kills it with its shim, which takes as long as it takes.
         end = time.time() + 10

@@ -191,19 +191,22 @@ Execution execution_of(const Platform& platform) {
               sentence + "qemu-" + emulated->qemu + " was not found; install the package qemu-user-static");
 }
 
+void show_outer_sysfs(Spec& spec) {
+  const NamespaceSpec* network = find_namespace(spec, NamespaceType::Network);
+  if (network != nullptr && network->path.empty()) return;
+  for (MountSpec& mount : spec.mounts) {
+    if (mount.destination != "/sys" || mount.type != "sysfs") continue;
+    const bool is_writable = std::find(mount.options.begin(), mount.options.end(), "ro") == mount.options.end();
+    mount.type = "bind";
+    mount.source = "/sys";
+    mount.options = {"rbind", "nosuid", "noexec", "nodev", is_writable ? "rw" : "ro"};
+  }
+}
+
 void enter_emulation(Spec& spec, const fs::path& user_namespace) {
   if (find_namespace(spec, NamespaceType::User) != nullptr)
     throw Error(ErrorKind::Unavailable, "programs of another architecture can't run in a user namespace of their own here");
-  // A network that was made outside of the user namespace shows no sysfs of its own there: the host's stands in.
-  const NamespaceSpec* network = find_namespace(spec, NamespaceType::Network);
-  if (network == nullptr || !network->path.empty())
-    for (MountSpec& mount : spec.mounts)
-      if (mount.destination == "/sys" && mount.type == "sysfs") {
-        const bool is_writable = std::find(mount.options.begin(), mount.options.end(), "ro") == mount.options.end();
-        mount.type = "bind";
-        mount.source = "/sys";
-        mount.options = {"rbind", "nosuid", "noexec", "nodev", is_writable ? "rw" : "ro"};
-      }
+  show_outer_sysfs(spec);
   spec.linux.namespaces.push_back({NamespaceType::User, user_namespace});
 }
 

@@ -46,6 +46,8 @@ class EmulatorNamespace {
   int binfmt_ = -1;  // the holder's descriptor of the mount
 };
 
+/// A network that was made outside of the container's user namespace shows no sysfs of its own: the host's stands in.
+void show_outer_sysfs(Spec& spec);
 /// Makes the container one of that user namespace.
 void enter_emulation(Spec& spec, const fs::path& user_namespace);
 

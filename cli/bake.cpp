@@ -153,9 +153,10 @@ int bake_command(Invocation& invocation) {
   const BakeSettings settings = settings_of(flags);
   std::vector<BakedTarget> targets;
   try {
+    Context& context = invocation.context();  // an ordinary user joins namespaces here, while there is one thread
     const std::unique_ptr<BuildProgress> view = make_build_view(progress_mode(flags), STDERR_FILENO);
     if (flags.on("load")) view->warned(kLoadNotice);
-    targets = bake(invocation.context(), plan, settings, *view);
+    targets = bake(context, plan, settings, *view);
   } catch (const BuildFailure& failure) {
     write_standard_error(render_failure(failure));
     return 1;

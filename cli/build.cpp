@@ -32,9 +32,10 @@ int build(Invocation& invocation) {
   protect_from_builds();
   BuildResult result;
   try {
+    Context& context = invocation.context();  // an ordinary user joins namespaces here, while there is one thread
     const std::unique_ptr<BuildProgress> view = make_build_view(progress_mode(flags), STDERR_FILENO);
     if (flags.on("load")) view->warned(kLoadNotice);
-    result = build_image(invocation.context(), request, *view, flags.text("builder"));
+    result = build_image(context, request, *view, flags.text("builder"));
   } catch (const BuildFailure& failure) {
     write_standard_error(render_failure(failure));
     return 1;

@@ -133,17 +133,15 @@ class BridgedBuildNetwork final : public BuildNetwork {
 std::unique_ptr<BuildNetwork> open_build_network(Context& context, const std::string& mode) {
   if (mode == "host") return std::make_unique<HostBuildNetwork>();
   const Paths& paths = context.paths();
+  const bool is_default = mode.empty() || mode == "default" || mode == kDefaultNetwork;
+  const std::optional<NetworkRecord> network = is_default ? std::nullopt : find_network(paths, mode);
+  if (!is_default && !network) throw Error(ErrorKind::NotFound, "network " + mode + " not found");
   // Steps need the way out that the build itself has, where a network of their own would have none.
   if (!no_containers_reason().empty()) return std::make_unique<HostBuildNetwork>();
   if (const auto uplink = connect_session(paths); uplink && !uplink->name_server) {
     return std::make_unique<HostBuildNetwork>();
   }
-  if (mode.empty() || mode == "default" || mode == kDefaultNetwork) {
-    return std::make_unique<BridgedBuildNetwork>(paths, default_network(paths));
-  }
-  const std::optional<NetworkRecord> network = find_network(paths, mode);
-  if (!network) throw Error(ErrorKind::NotFound, "network " + mode + " not found");
-  return std::make_unique<BridgedBuildNetwork>(paths, *network);
+  return std::make_unique<BridgedBuildNetwork>(paths, is_default ? default_network(paths) : *network);
 }
 
 void tidy_dead_build_networks(Context& context) {

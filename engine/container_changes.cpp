@@ -69,6 +69,12 @@ class ChangeFilter {
   std::set<std::string> hidden_;
 };
 
+void require_overlay(const ContainerRecord& record) {
+  if (record.shim.root) return;
+  throw Error(ErrorKind::Unavailable, "container " + record.id + " runs on a copy of its image, not on an overlay: what it "
+                                      "changed can't be told (ctr export has all of it)");
+}
+
 LayerInfo write_changes(Context& context, const ContainerRecord& record) {
   const Store& store = context.store();
   const fs::path upper = store.snapshots().upper(record.snapshot);
@@ -154,6 +160,7 @@ class PauseGuard {
 
 std::vector<FilesystemChange> diff_container(Context& context, const std::string& container) {
   const ContainerRecord record = context.containers().get(container);
+  require_overlay(record);
   const fs::path upper = context.store().snapshots().upper(record.snapshot);
   const LayerStack lower(context.store().layers(), layer_ids(record));
   const ChangeFilter filter(upper, lower);
@@ -176,6 +183,7 @@ std::vector<FilesystemChange> diff_container(Context& context, const std::string
 std::string commit_container(Context& context, const CommitRequest& request) {
   const ContainerRecord record = context.containers().get(request.container);
   if (!request.repository.empty()) Reference::parse(request.repository);
+  require_overlay(record);
   const std::optional<FoundImage> image = find_image(context, record.image_id, std::nullopt);
   if (!image) throw Error(ErrorKind::NotFound, "the container's image " + record.image_id + " is no longer in the store");
   Pin pin = context.store().pin();

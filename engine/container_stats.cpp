@@ -1,10 +1,13 @@
 #include "engine/container_stats.h"
 
+#include <sys/stat.h>
+
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/process.h"
 #include "base/text.h"
 #include "base/time.h"
@@ -19,6 +22,23 @@ namespace {
 constexpr std::uint64_t kNanosPerSecond = 1'000'000'000;
 
 Cgroup payload_of(const ContainerRecord& record) { return Cgroup::open(record.cgroup_path + "/payload"); }
+
+/// Where an ordinary user's container has no control group, its pid namespace tells which processes are its own.
+std::vector<pid_t> pids_of(const ContainerRecord& record, pid_t first) {
+  std::vector<pid_t> pids = payload_of(record).pids();
+  if (!pids.empty()) return pids;
+  const auto namespace_of = [](const std::string& pid) {
+    struct stat info {};
+    return ::stat(("/proc/" + pid + "/ns/pid").c_str(), &info) == 0 ? info.st_ino : 0;  // others' are closed to us
+  };
+  const ino_t own = namespace_of(std::to_string(first));
+  if (own == 0 || own == namespace_of("self")) return {first};
+  for (const std::string& name : list_directory("/proc")) {
+    const auto pid = parse_int(name);
+    if (pid && namespace_of(name) == own) pids.push_back(static_cast<pid_t>(*pid));
+  }
+  return pids;
+}
 
 /// ps prints columns that only the last of may hold blanks.
 std::vector<std::string> columns_of(const std::string& line, std::size_t count) {
@@ -163,7 +183,7 @@ TopResult container_top(Context& context, const std::string& container, const st
   if (!output.status.success()) {
     throw Error(ErrorKind::Invalid, "Error running ps: " + std::string(trim(output.standard_error)));
   }
-  return parse_ps(output.standard_out, payload_of(record).pids());
+  return parse_ps(output.standard_out, pids_of(record, state.pid));
 }
 
 StatsSample read_stats(Context& context, const std::string& container) {

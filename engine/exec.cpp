@@ -10,6 +10,7 @@
 #include "engine/container_store.h"
 #include "engine/events.h"
 #include "engine/json_fields.h"
+#include "engine/keep_id.h"
 #include "engine/merge_config.h"
 #include "engine/security_options.h"
 #include "engine/shim_settings.h"
@@ -95,7 +96,7 @@ void write_exec(Context& context, const ContainerRecord& record, const ExecConfi
   settings.container_id = record.id;
   settings.tty = config.tty;
   settings.open_stdin = config.attach_stdin;
-  settings.user = config.user.empty() ? record.config.user : config.user;
+  settings.user = config.user.empty() ? kept_user(record) : config.user;
   settings.cgroup = record.cgroup_path + "/payload";
   if (!config.privileged) settings.seccomp_filter = record.shim.seccomp_filter;
   settings.events = record.shim.events;

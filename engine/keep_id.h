@@ -21,6 +21,9 @@ std::vector<IdMapping> keep_id_mappings(const std::vector<IdMapLine>& session);
 /// The user namespace in the spec, and the user's own ids where no user was asked for.
 void apply_keep_id(Spec& spec, const ContainerRecord& record);
 
+/// Whom a container's processes run as: the user asked for; "uid:gid" of the caller with keep-id; else empty, the image's.
+std::string kept_user(const ContainerRecord& record);
+
 /// What the layers' owners become in the copy.
 OwnerShift keep_id_shift();
 

@@ -237,6 +237,9 @@ void merge_layers(const Store& store, const std::vector<Digest>& diff_ids, const
                   const OwnerShift& shift) {
   make_directories(target, 0755);
   const Fd directory = open_directory(target);
+  if (shift.uid && shift.gid) {
+    check(::fchown(directory.get(), shift.uid(0), shift.gid(0)), "set owner of", target);
+  }
   for (const Digest& diff_id : diff_ids) {
     LayerMerger(store.layers().tree_path(diff_id).parent_path(), directory.get(), files, shift).run();
   }

@@ -269,6 +269,9 @@ void set_initial_affinity(const Child& child) {
     require(child, call(SYS_fchdir, plan.target_root), InitStep::PivotRoot);
     require(child, call(SYS_chroot, "."), InitStep::PivotRoot);
   }
+  for (std::size_t index = 0; index < plan.joined_sysctls.size; ++index) {
+    require(child, write_file(plan.joined_sysctls.data[index]), InitStep::JoinedSysctl, index);
+  }
   if (plan.forks_after_join) fork_into_namespaces(child);
   call(SYS_setsid);
   set_up_namespaces(child);

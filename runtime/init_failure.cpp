@@ -65,6 +65,8 @@ std::string step_text(const InitPlan& plan, const InitMessage& failure) {
       return std::string("set the domain name ") + plan.domainname;
     case InitStep::Loopback:
       return "bring up the loopback interface";
+    case InitStep::JoinedSysctl:
+      return "write " + path_of(plan.joined_sysctls, index);
     case InitStep::Sysctl:
       return "write " + path_of(plan.sysctls, index);
     case InitStep::Propagation:

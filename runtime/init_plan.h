@@ -25,6 +25,7 @@ enum class InitStep : std::uint8_t {
   Hostname,
   Domainname,
   Loopback,
+  JoinedSysctl,
   Sysctl,
   Propagation,
   AttachRoot,
@@ -185,7 +186,8 @@ struct InitPlan {
 
   // Namespaces.
   unsigned new_namespaces = 0;    // CLONE_NEW* for clone3
-  bool forks_after_join = false;  // the pid or user namespace is joined: clone once more after setns
+  bool forks_after_join = false;  // the pid or user namespace is joined, or a new user namespace must come after the
+                                  // joined ones: clone once more after setns
   bool makes_cgroup_namespace = false;
   bool makes_time_namespace = false;
   int target_pidfd = -1;  // setns(pidfd) for an exec
@@ -202,6 +204,7 @@ struct InitPlan {
   const char* hostname = nullptr;
   const char* domainname = nullptr;
   bool brings_up_loopback = false;
+  PlannedList<PlannedWrite> joined_sysctls;  // of a joined network, which a user namespace made later may not set
   PlannedList<PlannedWrite> sysctls;
 
   // The root file system. Absent when root_path is null and root_mount is -1 (exec, hooks).

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "base/user_namespace.h"
 #include "runtime/launch.h"
 #include "runtime/user_lookup.h"
@@ -60,6 +61,20 @@ ProcessSpec resolve(const ProcessSpec& process, const JoinOptions& options, int 
   return result;
 }
 
+/// A user namespace may hold one user alone, who is not its root.
+bool has_root(int process_directory) {
+  const auto maps_zero = [&](const char* name) {
+    const auto file = find_at(process_directory, name, O_RDONLY);
+    if (!file) return true;
+    for (const std::string& line : split(read_fd(file->get(), 64 * 1024, name), '\n')) {
+      const std::vector<std::string> words = split_words(line);
+      if (!words.empty() && words[0] == "0") return true;
+    }
+    return false;
+  };
+  return maps_zero("uid_map") && maps_zero("gid_map");
+}
+
 /// Whether the user namespace of the process lets its groups be set ("deny" where an unprivileged user made the map).
 bool may_set_groups(int process_directory) {
   const auto file = find_at(process_directory, "setgroups", O_RDONLY);
@@ -81,7 +96,7 @@ void plan_join_namespaces(PlannedInit& init, pid_t pid) {
   plan.target_root = init.arena.hold(open_at(directory.get(), "root", O_PATH | O_DIRECTORY));
   plan.forks_after_join = (plan.target_namespaces & CLONE_NEWPID) != 0;
   if ((plan.target_namespaces & CLONE_NEWUSER) != 0) {
-    plan.becomes_root = true;
+    plan.becomes_root = has_root(directory.get());
     plan.may_set_groups = may_set_groups(directory.get());
   } else {
     plan.may_set_groups = may_call_setgroups();

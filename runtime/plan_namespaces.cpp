@@ -69,7 +69,11 @@ void plan_join_of(PlannedInit& init, const NamespaceSpec& spec, std::vector<Plan
   if (spec.type == NamespaceType::User || spec.type == NamespaceType::Pid) init.plan.forks_after_join = true;
 }
 
-void plan_new(PlannedInit& init, NamespaceType type) {
+bool maps_root(const std::vector<IdMapping>& mappings) {
+  return std::any_of(mappings.begin(), mappings.end(), [](const IdMapping& one) { return one.container_id == 0; });
+}
+
+void plan_new(PlannedInit& init, const Spec& spec, NamespaceType type) {
   InitPlan& plan = init.plan;
   if (type == NamespaceType::Cgroup) {
     plan.makes_cgroup_namespace = true;
@@ -81,7 +85,8 @@ void plan_new(PlannedInit& init, NamespaceType type) {
   }
   if (type == NamespaceType::Network) plan.brings_up_loopback = true;
   if (type == NamespaceType::User) {
-    plan.becomes_root = true;
+    // The user alone may be in there: who made the namespace has all rights in it as well.
+    plan.becomes_root = maps_root(spec.linux.uid_mappings) && maps_root(spec.linux.gid_mappings);
     plan.waits_for_parent = true;
   }
 }
@@ -131,12 +136,15 @@ void plan_namespaces(PlannedInit& init, const Spec& spec) {
   std::vector<PlannedNamespace> joined;
   for (const NamespaceSpec& one : spec.linux.namespaces) {
     if (one.path.empty()) {
-      plan_new(init, one.type);
+      plan_new(init, spec, one.type);
     } else {
       plan_join_of(init, one, joined);
     }
   }
   init.plan.joined_namespaces = init.arena.list(joined);
+  // What a new user namespace's root could not enter any more is joined before that is made.
+  const bool makes_user_last = (init.plan.new_namespaces & CLONE_NEWUSER) != 0 && !joined.empty();
+  if (makes_user_last) init.plan.forks_after_join = true;
   if (find_namespace(spec, NamespaceType::User) != nullptr && spec.linux.uid_mappings.empty() &&
       (init.plan.new_namespaces & CLONE_NEWUSER) != 0) {
     throw Error(ErrorKind::Invalid, "linux.uidMappings is empty, but there is a new user namespace");
@@ -148,11 +156,16 @@ void plan_namespaces(PlannedInit& init, const Spec& spec) {
     offsets += clock + " " + std::to_string(offset.seconds) + " " + std::to_string(offset.nanoseconds) + "\n";
   }
   if (!offsets.empty()) init.plan.time_offsets = init.arena.write("/proc/self/timens_offsets", offsets);
+  const bool joins_network = std::any_of(joined.begin(), joined.end(),
+                                         [](const PlannedNamespace& one) { return one.type == CLONE_NEWNET; });
+  std::vector<PlannedWrite> joined_sysctls;
   std::vector<PlannedWrite> sysctls;
   for (const auto& [key, value] : spec.linux.sysctl) {
     check_sysctl(spec, key);
-    sysctls.push_back(init.arena.write(sysctl_path(key), value));
+    const bool is_early = makes_user_last && joins_network && (key.starts_with("net.") || key.starts_with("net/"));
+    (is_early ? joined_sysctls : sysctls).push_back(init.arena.write(sysctl_path(key), value));
   }
+  init.plan.joined_sysctls = init.arena.list(joined_sysctls);
   init.plan.sysctls = init.arena.list(sysctls);
 }
 

@@ -96,7 +96,7 @@ bool may_set_groups(const Spec& spec) {
   const auto& gids = spec.linux.gid_mappings;
   if (gids.empty()) return may_call_setgroups();
   const bool is_single = gids.size() == 1 && gids[0].size == 1;
-  return !is_single || own_map_rights() == MapRights::Full;
+  return (!is_single || own_map_rights() == MapRights::Full) && may_call_setgroups();
 }
 
 void check_options(const Spec& spec, const SandboxOptions& options) {

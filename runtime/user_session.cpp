@@ -177,6 +177,13 @@ pid_t find_or_make_holder(const Paths& paths) {
   return make_session(paths);
 }
 
+/// In the place of one that was killed just now.
+pid_t renew_holder(const Paths& paths, pid_t dead) {
+  const FileLock making = FileLock::acquire(session_directory(paths) / "making", LockMode::Exclusive);
+  if (const auto pid = find_holder(paths); pid && *pid != dead) return *pid;
+  return make_session(paths);
+}
+
 /// The caller's directory is the same in the session's mounts, unless somebody mounts something there meanwhile.
 class WorkingDirectory {
  public:
@@ -202,6 +209,16 @@ void join(pid_t holder) {
   // Changing ids made this process undumpable, so that its files in /proc belonged to a root that is not ours.
   check(::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), "open /proc/self again");
   here.restore();
+}
+
+void join_session(const Paths& paths) {
+  const pid_t holder = find_or_make_holder(paths);
+  try {
+    join(holder);
+  } catch (const Error& error) {
+    if (error.error_number() != ESRCH) throw;
+    join(renew_holder(paths, holder));
+  }
 }
 
 /// Root with the right to mount but without one of these gets no further than half a container.
@@ -251,7 +268,7 @@ void enter_user_session(const Paths& paths) {
     while (::flock(lock.get(), LOCK_SH) != 0) {
       if (errno != EINTR) throw_errno(errno, "lock", lock_file(paths).native());
     }
-    join(find_or_make_holder(paths));
+    join_session(paths);
     session.hold = std::move(lock);
     mark_as_user_session(user);
   } catch (const Error& error) {

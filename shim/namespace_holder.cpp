@@ -39,7 +39,10 @@ int hold_namespaces(const char* lock) {
   while (::flock(file.get(), LOCK_EX) != 0) {
     if (errno != EINTR) return 1;
   }
-  end_network_helpers(fs::path(lock).parent_path());
+  const fs::path directory = fs::path(lock).parent_path();
+  end_network_helpers(directory);
+  // While we still have the lock: whoever gets it next must not try to join a process that is about to be gone.
+  ::unlink((directory / "holder").c_str());
   return 0;
 }
 

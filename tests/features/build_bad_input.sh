@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds that must be refused: each with one sentence, soon, and in little memory, whatever is thrown at them.
 . "$(dirname "$0")/lib.bash"
-need_root
+need_containers
 need_program python3 git
 [ -x /bin/busybox ] || skip "needs the package busybox-static"
 busybox_image

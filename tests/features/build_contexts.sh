@@ -3,7 +3,7 @@
 # networks. Each with what must be refused.
 . "$(dirname "$0")/lib.bash"
 . "$here/tests/support/build_case.bash"
-need_root
+need_containers
 need_program python3 git skopeo ssh-agent ssh-keygen
 [ -x /bin/busybox ] || skip "needs the package busybox-static"
 

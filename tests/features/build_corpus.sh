@@ -3,7 +3,7 @@
 # recorded (scripts/record-builds), or that the documentation promises where that BuildKit is too old.
 . "$(dirname "$0")/lib.bash"
 . "$here/tests/support/build_case.bash"
-need_root
+need_root "its cases make devices and files of all owners"
 need_program python3 git zstd xz bzip2
 [ -x /bin/busybox ] || skip "needs the package busybox-static"
 

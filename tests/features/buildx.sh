@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The story's two buildx commands: a named builder, one build for two platforms, one index in the store and in a registry.
 . "$(dirname "$0")/lib.bash"
-need_root
+need_containers
 need_program docker-registry curl jq
 
 is "$(ctr buildx create --use --platform=linux/amd64,linux/arm64 --name multi-platform-builder)" multi-platform-builder

@@ -2,7 +2,7 @@
 # What `ctr run` gives and takes from a container: Docker's default policy, and each flag that changes it, as a program
 # inside sees it. The OCI schema validates every config.json that was written on the way.
 . "$(dirname "$0")/lib.bash"
-need_root
+need_root "it compares with the machine's own namespaces and capabilities"
 busybox_image
 run() { ctr run --rm --network none "$@"; }
 capabilities_of() { awk '/^Cap(Inh|Prm|Eff|Bnd|Amb)/ { printf "%s ", $2 }' "$1"; }

@@ -2,7 +2,7 @@
 # Known ways out of a container, played against `ctr run`, `exec` and `build` as a whole; tests/runtime/escape_test.cpp
 # plays them against the runtime alone. Each has to fail, and nothing outside may change.
 . "$(dirname "$0")/lib.bash"
-need_root
+need_containers
 need_program python3
 
 # Own copies of the programs, for a test that fails would write them.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The files of a container: cp both ways, on running and stopped ones, with cp(1)'s rules; diff, commit, export.
 . "$(dirname "$0")/lib.bash"
-need_root
+need_containers
 busybox_image
 
 ctr run -d --name box busybox sleep 1000 >/dev/null

@@ -2,7 +2,7 @@
 # Programs of another architecture: RUN steps for two platforms in one build, and `run --platform`, with qemu-user
 # installed and nothing registered; one sentence with the package's name where it is missing.
 . "$(dirname "$0")/lib.bash"
-need_root
+need_root "emulators of other architectures are registered by root"
 need_program apt-get dpkg-deb jq
 [ "$(uname -m)" = x86_64 ] || skip "plays an amd64 machine"
 [ -x /bin/busybox ] || skip "needs the package busybox-static"

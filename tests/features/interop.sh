@@ -3,7 +3,7 @@
 # ctr loads. An image keeps its id, the digest of its config, on every way.
 . "$(dirname "$0")/lib.bash"
 . "$(dirname "$0")/peers.bash"
-need_root
+need_root "it starts docker, containerd and podman of the machine"
 need_program skopeo podman dockerd containerd jq
 CTR_BASE_CACHE=${CTR_BASE_CACHE:-$work/base} "$here/scripts/base-images" --ctr "$CTR" --arch amd64 node >"$work/base.log" 2>&1 ||
   { cat "$work/base.log"; skip "needs Debian's and npm's packages for node:21.7"; }

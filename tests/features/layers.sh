@@ -2,7 +2,7 @@
 # Layers in both forms, in one store: images that are mounted and directories. What containers see, where mounts are, what
 # stays behind; `system check` finds damage and repairs it.
 . "$(dirname "$0")/lib.bash"
-need_root
+need_containers
 export CTR_LAYER_FORMAT=directory
 busybox_image
 export CTR_LAYER_FORMAT=erofs

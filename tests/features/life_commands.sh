@@ -2,7 +2,7 @@
 # Commands around a container's life that scripts lean on: filters and formats of ps, events across processes, exec's flags,
 # top, rename, prune by filter, cidfile, logs with their bounds in time, drivers of logs.
 . "$(dirname "$0")/lib.bash"
-need_root
+need_containers
 busybox_image
 run() { ctr run -d --network none "$@"; }
 

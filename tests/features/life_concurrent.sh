@@ -2,7 +2,7 @@
 # Two commands on one container at once serialise or refuse by name: none hangs, none crashes, and what is left is a
 # container that still works and can be removed.
 . "$(dirname "$0")/lib.bash"
-need_root
+need_containers
 busybox_image
 rounds=${CTR_CONCURRENT_ROUNDS:-6}
 

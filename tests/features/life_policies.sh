@@ -2,7 +2,7 @@
 # What the shim does by itself: restarts with a growing delay, health checks, restarts of the unhealthy, a pause that no
 # probe disturbs; and what comes back after a reboot.
 . "$(dirname "$0")/lib.bash"
-need_root
+need_root "it pauses containers, which takes a freezer cgroup"
 busybox_image
 run() { ctr run -d --network none "$@"; }
 state() { ctr inspect -f "{{.State.$2}}" "$1"; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Limits as the container's cgroup has them (v1 and v2), changed while it runs, seen in stats; an out-of-memory kill is told.
 . "$(dirname "$0")/lib.bash"
-need_root
+need_containers
 busybox_image
 [ -w /sys/fs/cgroup ] || skip "needs a cgroup file system"
 in_box() { ctr exec box sh -c "$1"; }

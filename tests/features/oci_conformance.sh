@@ -2,7 +2,7 @@
 # Each property of the OCI runtime specification: a program inside a container looks at what it got, and that is compared
 # with what config.json asked for. One subject a file in conformance/; needs nothing of ctr but ctr-oci.
 . "$(dirname "$0")/lib.bash"
-need_root
+need_root "it looks at cgroups and device rules"
 need_program python3 unshare
 [ -x /bin/busybox ] || skip "needs the package busybox-static"
 ln -s "$(realpath "$CTR")" "$work/ctr-oci"

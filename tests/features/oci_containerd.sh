@@ -2,7 +2,7 @@
 # Debian's containerd runs containers with ctr-oci as the binary of its runc.v2 shim: run, exec, kill, pause, metrics,
 # delete, a terminal, a missing command. A containerd of its own, with everything below the script's directory.
 . "$(dirname "$0")/lib.bash"
-need_root
+need_root "it starts containerd"
 need_program containerd containerd-shim-runc-v2 python3
 [ -x /usr/bin/ctr ] || skip "needs /usr/bin/ctr of the package containerd"
 [ -x /bin/busybox ] || skip "needs the package busybox-static"

@@ -3,7 +3,7 @@
 # terminal, limits, kill, pause, stats, update, restart. A daemon of its own in a network namespace of its own, with
 # everything below the script's directory.
 . "$(dirname "$0")/lib.bash"
-need_root
+need_root "it starts dockerd"
 need_program dockerd docker containerd-shim-runc-v2 containerd unshare
 [ -x /bin/busybox ] || skip "needs the package busybox-static"
 if [ -z "${CTR_TEST_PRIVATE:-}" ]; then

@@ -2,7 +2,7 @@
 # Debian's podman and buildah run containers with ctr-oci as their runtime: run, exec, a terminal, health checks, a pod
 # with shared namespaces, pause, stats, update, stop; buildah's RUN. A store of their own below the script's directory.
 . "$(dirname "$0")/lib.bash"
-need_root
+need_root "it starts podman as root"
 need_program podman conmon python3
 [ -x /bin/busybox ] || skip "needs the package busybox-static"
 

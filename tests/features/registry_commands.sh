@@ -3,7 +3,7 @@
 # for two platforms; what is refused by name.
 . "$(dirname "$0")/lib.bash"
 . "$(dirname "$0")/registry_doubles.bash"
-need_root
+need_containers
 need_program curl jq
 serve() { # NAME: host of a registry of that name, which may be started again
   [ -e "$work/$1.port" ] || free_port >"$work/$1.port"

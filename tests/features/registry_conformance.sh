@@ -46,7 +46,7 @@ if command -v skopeo >/dev/null; then
   mkdir "$work/app"
   cp /bin/busybox "$work/app/"
   printf 'FROM scratch\nCOPY busybox /bin/busybox\nCMD ["/bin/busybox", "echo", "hello"]\n' >"$work/app/Dockerfile"
-  need_root
+  need_containers
   ctr build -q -t "$host/clients/app:1" "$work/app" >/dev/null
   ctr push -q "$host/clients/app:1" >/dev/null
 fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # ctr registry serve: push, pull and copy with it, with a password; skopeo reads what ctr pushed.
 . "$(dirname "$0")/lib.bash"
-need_root
+need_containers
 need_program htpasswd curl
 busybox_image
 port=$(free_port)

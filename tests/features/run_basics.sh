@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # run, ps, logs, exec, stop, start, rm: what a newcomer types, and exit codes as with Docker.
 . "$(dirname "$0")/lib.bash"
-need_root
+need_containers
 busybox_image
 
 is "$(ctr run --rm busybox echo hello)" hello

@@ -2,7 +2,7 @@
 # The main job: build from a Dockerfile, cache, run with a port, push to a registry with a password, pull it back.
 # The image's base is busybox with its httpd here; the quickstart does the same with Node.js.
 . "$(dirname "$0")/lib.bash"
-need_root
+need_containers
 need_program docker-registry htpasswd curl jq
 busybox_image
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Streams of a container: complete, binary-safe, half-closed, shared by several clients, never held up by a sleeping one.
 . "$(dirname "$0")/lib.bash"
-need_root
+need_containers
 busybox_image
 run() { ctr run --network none "$@"; }
 

@@ -2,7 +2,7 @@
 # Through a pseudo-terminal: Ctrl-C reaches the program inside, Ctrl-D ends the shell, Ctrl-P Ctrl-Q detaches, start -ia
 # finds the files again, the size arrives, and --init ends at one Ctrl-C.
 . "$(dirname "$0")/lib.bash"
-need_root
+need_containers
 need_program python3
 busybox_image
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The terminal itself: raw and back after an end, a detach and a killed ctr; sizes; attach and start -ia with status.
 . "$(dirname "$0")/lib.bash"
-need_root
+need_containers
 need_program python3
 busybox_image
 

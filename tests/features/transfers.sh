@@ -2,7 +2,7 @@
 # Transfers under way: a killed pull goes on with Range, Ctrl-C keeps what arrived, two pulls of one image fetch a blob
 # once, progress with and without a terminal, and the proxies of config.json.
 . "$(dirname "$0")/lib.bash"
-need_root
+need_containers
 need_program curl python3 script
 [ -x /bin/busybox ] || skip "needs the package busybox-static"
 state=$work/state

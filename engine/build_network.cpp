@@ -138,7 +138,7 @@ std::unique_ptr<BuildNetwork> open_build_network(Context& context, const std::st
   if (!is_default && !network) throw Error(ErrorKind::NotFound, "network " + mode + " not found");
   // Steps need the way out that the build itself has, where a network of their own would have none.
   if (!no_containers_reason().empty()) return std::make_unique<HostBuildNetwork>();
-  if (const auto uplink = connect_session(paths); uplink && !uplink->name_server) {
+  if (const auto uplink = connect_session(paths); is_default && uplink && !uplink->name_server) {
     return std::make_unique<HostBuildNetwork>();
   }
   return std::make_unique<BridgedBuildNetwork>(paths, is_default ? default_network(paths) : *network);

@@ -75,18 +75,50 @@ void let_go_of_others(const std::vector<fs::path>& needed) {
     ::umount2(place->c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
 }
 
-/// Such a file may only be mounted where nothing propagates, hence the mount of `pin` on itself below it.
-void mount_pin(int mount_namespace, const fs::path& pin) {
+/// Such a file may only be mounted where nothing propagates, hence the mount of `pin` on itself below it. Whether the
+/// kernel took it.
+bool mount_pin(int mount_namespace, const fs::path& pin) {
   const Fd file = open_file(pin, O_RDONLY | O_CREAT, 0444);
   check(::mount(pin.c_str(), pin.c_str(), nullptr, MS_BIND, nullptr), "mount", pin);
   check(::mount(nullptr, pin.c_str(), nullptr, MS_PRIVATE, nullptr), "make private", pin);
-  check(::mount(fd_path(mount_namespace).c_str(), pin.c_str(), nullptr, MS_BIND, nullptr), "pin a mount namespace on", pin);
+  if (::mount(fd_path(mount_namespace).c_str(), pin.c_str(), nullptr, MS_BIND, nullptr) == 0) return true;
+  if (errno != EINVAL) throw_errno(errno, "pin a mount namespace on", pin.native());
+  return false;
 }
 
 void unmount_pin(const fs::path& pin) {
   while (::umount2(pin.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) {
   }
   if (errno != EINVAL && errno != ENOENT) throw_errno(errno, "unmount", pin.native());
+}
+
+std::vector<int> usable_processors() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> result;
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return result;  // more than the set can hold
+  for (int number = 0; number < CPU_SETSIZE; ++number) {
+    if (CPU_ISSET(number, &set)) result.push_back(number);
+  }
+  return result;
+}
+
+/// On that processor, if it is none below zero.
+Fd make_namespace(const std::vector<fs::path>& needed, int processor) {
+  Fd made;
+  on_own_thread([&] {
+    if (processor >= 0) {
+      cpu_set_t set;
+      CPU_ZERO(&set);
+      CPU_SET(processor, &set);
+      check(::sched_setaffinity(0, sizeof set, &set), "go to a processor");
+    }
+    check(::unshare(CLONE_NEWNS), "make a mount namespace");
+    check(::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr), "make mounts stay inside");
+    made = open_file("/proc/thread-self/ns/mnt", O_RDONLY);
+    let_go_of_others(needed);
+  });
+  return made;
 }
 
 }  // namespace
@@ -99,17 +131,19 @@ void in_mount_namespace(int mount_namespace, const std::function<void()>& body) 
   });
 }
 
+// A mount namespace can be mounted only where the number of the namespace is lower than its own. Linux 6.18 hands these
+// numbers out in batches to each processor, so one that is made later may have a lower one. On the processor where ours
+// was made it has a higher one: try them all.
 void create_mount_namespace(const fs::path& pin, const std::vector<fs::path>& needed) {
   in_main_namespace([&] {
-    Fd made;
-    on_own_thread([&] {
-      check(::unshare(CLONE_NEWNS), "make a mount namespace");
-      check(::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr), "make mounts stay inside");
-      made = open_file("/proc/thread-self/ns/mnt", O_RDONLY);
-      let_go_of_others(needed);
-    });
-    unmount_pin(pin);
-    mount_pin(made.get(), pin);
+    const std::vector<int> processors = usable_processors();
+    for (std::size_t tried = 0;; ++tried) {
+      const Fd made = make_namespace(needed, tried == 0 ? -1 : processors[tried - 1]);
+      unmount_pin(pin);
+      if (mount_pin(made.get(), pin)) return;
+      if (tried == processors.size())
+        throw Error(ErrorKind::Unavailable, "the kernel refuses to mount a mount namespace on " + pin.native(), EINVAL);
+    }
   });
 }
 

@@ -71,8 +71,10 @@ class Solver::Run {
     unsolved_ = order_.size();
   }
 
+  // A step may move its thread into a mount namespace of its own: never the caller's, from where the whole process is
+  // seen, and mounts that others are to see are made.
   void work_to_the_end() {
-    work();
+    std::thread([this] { work(); }).join();
     for (;;) {
       std::thread helper;
       {

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -104,13 +103,21 @@ void register_on_host(const Emulated& emulated, const fs::path& emulator) {
   write_control_file(std::string(kHostRegistry) + "/register", registration(emulated, emulator));
 }
 
+/// In a child: keeps these two as 0 and 1 and closes all else. Steps of other threads have pipes open, whose ends would
+/// never come while this process has them too.
+void keep_only(int first, int second) {
+  const int first_copy = ::fcntl(first, F_DUPFD, 3);
+  const int second_copy = ::fcntl(second, F_DUPFD, 3);
+  if (::dup2(first_copy, 0) != 0 || ::dup2(second_copy, 1) != 1 || ::close_range(2, ~0U, 0) != 0) ::_exit(1);
+}
+
 /// The child: only system calls. It tells "u" when it is in its user namespace, waits for its ids, registers, and tells
-/// "r" and the number of its descriptor of the mount.
+/// "r" and the number of its descriptor of the mount. It ends with the one who made it, whose thread may go before.
 [[noreturn]] void hold_namespace(const Pipe& ready, const Pipe& go, const std::vector<std::string>& entries) {
   char byte = 'u';
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  keep_only(ready.write.get(), go.read.get());
   if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) ::_exit(1);
-  if (::write(ready.write.get(), &byte, 1) != 1 || ::read(go.read.get(), &byte, 1) != 1) ::_exit(1);
+  if (::write(0, &byte, 1) != 1 || ::read(1, &byte, 1) != 1) ::_exit(1);
   const int context = ::fsopen("binfmt_misc", FSOPEN_CLOEXEC);
   if (context < 0 || ::fsconfig(context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) ::_exit(1);
   const int mount = ::fsmount(context, FSMOUNT_CLOEXEC, 0);
@@ -122,8 +129,10 @@ void register_on_host(const Emulated& emulated, const fs::path& emulator) {
   }
   char answer[1 + sizeof mount] = {'r'};
   std::memcpy(answer + 1, &mount, sizeof mount);
-  if (::write(ready.write.get(), answer, sizeof answer) != sizeof answer) ::_exit(1);
-  for (;;) ::pause();
+  if (::write(0, answer, sizeof answer) != sizeof answer) ::_exit(1);
+  while (::read(1, &byte, 1) < 0 && errno == EINTR) {
+  }
+  ::_exit(0);
 }
 
 void expect(int fd, char wanted, const std::string& what) {
@@ -155,6 +164,7 @@ EmulatorNamespace::EmulatorNamespace() {
   expect(ready.read.get(), 'r', "register qemu-user in a binfmt_misc of a user namespace (needs Linux 6.7)");
   if (::read(ready.read.get(), &binfmt_, sizeof binfmt_) != sizeof binfmt_)
     throw Error(ErrorKind::Unavailable, "the process that holds the emulators ended");
+  lifeline_ = std::move(go.write);
 }
 
 EmulatorNamespace::~EmulatorNamespace() {

@@ -44,6 +44,7 @@ class EmulatorNamespace {
  private:
   pid_t holder_ = -1;
   int binfmt_ = -1;  // the holder's descriptor of the mount
+  Fd lifeline_;      // the holder ends when this is closed
 };
 
 /// A network that was made outside of the container's user namespace shows no sysfs of its own: the host's stands in.

@@ -303,7 +303,8 @@ void ContainerShim::on_network(ClientId client, std::string_view json, std::vect
 
 void ContainerShim::on_close_ports(ClientId client, std::string_view json) {
   std::vector<PublishedPort> ports;
-  for (const Json& port : Json::parse(json, "ports").as_array()) ports.push_back(published_port_from_json(port));
+  const Json list = Json::parse(json, "ports");
+  for (const Json& port : list.as_array()) ports.push_back(published_port_from_json(port));
   if (network_) network_->remove_ports(ports);
   server_.done(client);
 }

@@ -14,6 +14,7 @@
 #include "cli/output.h"
 #include "engine/container_stats.h"
 #include "engine/container_store.h"
+#include "engine/networks.h"
 #include "engine/publish_options.h"
 
 namespace ctr {
@@ -180,16 +181,23 @@ int update(Invocation& invocation) {
 
 std::string bracketed(const std::string& ip) { return ip.find(':') == std::string::npos ? ip : "[" + ip + "]"; }
 
+void define_port_flags(FlagTable& flags) {
+  flags.toggle("reach", 0, "Say from where each port can be reached (done on a terminal anyway)");
+}
+
 int port(Invocation& invocation) {
   const ContainerRecord record = invocation.context().containers().get(invocation.arguments().front());
   std::string wanted = invocation.arguments().size() > 1 ? invocation.arguments()[1] : "";
   if (!wanted.empty() && wanted.find('/') == std::string::npos) wanted += "/tcp";
+  // Scripts read these lines as Docker prints them; people are told more.
+  const bool says_reach = invocation.flags().on("reach") || ::isatty(STDOUT_FILENO) == 1;
   bool is_found = false;
   for (const PortSummary& summary : container_ports(invocation.context(), record)) {
     const std::string name = std::to_string(summary.private_port) + "/" + summary.type;
     if (summary.public_port == 0 || (!wanted.empty() && wanted != name)) continue;
     const std::string where = bracketed(summary.ip) + ":" + std::to_string(summary.public_port);
-    write_standard_out(wanted.empty() ? name + " -> " + where + "\n" : where + "\n");
+    const std::string reach = says_reach ? " (" + port_reach(summary) + ")" : "";
+    write_standard_out((wanted.empty() ? name + " -> " : "") + where + reach + "\n");
     is_found = true;
   }
   if (!wanted.empty() && !is_found) {
@@ -226,6 +234,7 @@ std::vector<CommandSpec> container_resource_command_specs() {
            .summary = "List port mappings or a specific mapping for the container",
            .min_arguments = 1,
            .max_arguments = 2,
+           .define_flags = define_port_flags,
            .run = port,
            .aliases = {"container port"}}};
 }

@@ -33,7 +33,6 @@ void define_create_flags(FlagTable& flags) {
 CreateNetworkRequest create_request(const ParsedFlags& flags) {
   if (flags.given("config-from")) throw UsageError("--config-from is not supported: there are no configuration networks");
   if (flags.text("ipam-driver") != "default") throw UsageError("--ipam-driver " + flags.text("ipam-driver") + " is not known: default");
-  if (!flags.on("ipv4")) throw UsageError("--ipv4=false is not supported yet");
   if (const std::string& scope = flags.text("scope"); !scope.empty() && scope != "local") {
     throw UsageError("--scope " + scope + " is not known: local");
   }
@@ -42,6 +41,7 @@ CreateNetworkRequest create_request(const ParsedFlags& flags) {
   request.driver = flags.text("driver");
   request.pools = make_ipam_pools(flags.list("subnet"), flags.list("gateway"), flags.list("ip-range"), flags.list("aux-address"));
   request.internal = flags.on("internal");
+  request.ipv4 = flags.on("ipv4");
   request.ipv6 = flags.on("ipv6");
   request.labels = label_map(flags.list("label"));
   for (const std::string& text : flags.list("opt")) {

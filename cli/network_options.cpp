@@ -90,7 +90,6 @@ void choose_networks(const ParsedFlags& flags, CreateRequest& request) {
   if (flags.given("mac-address")) first.mac_address = flags.text("mac-address");
   request.host.network_mode = choices.front().name;
   request.host.links = flags.list("link");
-  if (is_host_or_none(choices.front().name)) return;
   for (NetworkChoice& choice : choices) request.networking.endpoints_config[choice.name] = std::move(choice.settings);
 }
 

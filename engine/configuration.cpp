@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "engine/build_cache_limits.h"
 #include "image/layer_store.h"
+#include "runtime/address_pool.h"
 
 namespace ctr {
 namespace {
@@ -48,11 +49,10 @@ std::map<std::string, std::string> ulimits(const Json& value) {
 std::vector<std::string> address_pools(const Json& value) {
   std::vector<std::string> pools;
   for (const Json& pool : value.as_array()) {
-    if (pool.is_string()) {
-      pools.push_back(pool.as_string());
-    } else {
-      pools.push_back(pool.require_string("base") + ":" + std::to_string(pool.require_int("size")));
-    }
+    std::string text = pool.is_string() ? pool.as_string()
+                                        : pool.require_string("base") + ":" + std::to_string(pool.require_int("size"));
+    (void)AddressPool::parse(text);
+    pools.push_back(std::move(text));
   }
   return pools;
 }
@@ -61,7 +61,7 @@ const std::map<std::string, Setter>& setters() {
   static const std::map<std::string, Setter> table = {
       {"log-driver", [](Configuration& c, const Json& v) { c.log_driver = v.as_string(); }},
       {"log-opts", [](Configuration& c, const Json& v) { c.log_options = v.as_string_map(); }},
-      {"publish-address", [](Configuration& c, const Json& v) { c.publish_address = v.as_string(); }},
+      {"publish-address", [](Configuration& c, const Json& v) { c.publish_address = IpAddress::parse(v.as_string()).str(); }},
       {"layer-format", [](Configuration& c, const Json& v) { c.layer_format = layer_format(v); }},
       {"default-platform", [](Configuration& c, const Json& v) { c.default_platform = v.as_string(); }},
       {"registry-mirrors", [](Configuration& c, const Json& v) { c.registry_mirrors = v.as_strings(); }},

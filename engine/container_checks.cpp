@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "base/user_namespace.h"
 #include "engine/cpu_list.h"
+#include "engine/make_spec.h"
 #include "runtime/cgroup_layout.h"
 #include "runtime/port_binding.h"
 
@@ -94,9 +95,6 @@ void check_modes(const ContainerConfig& config, const HostConfig& host) {
   if (joins_network && !host.port_bindings.empty()) {
     refuse("conflicting options: port publishing and the container type network mode");
   }
-  if (joins_network && !config.exposed_ports.empty() && host.publish_all_ports) {
-    refuse("conflicting options: port exposing and the container type network mode");
-  }
   if (joins_network && !config.hostname.empty()) {
     refuse("conflicting options: hostname and the network mode");
   }
@@ -156,6 +154,36 @@ void check_health(const HealthConfig& health) {
 
 }  // namespace
 
+void check_endpoint(const EndpointSettings& settings) {
+  if (settings.ipam_config && !settings.ipam_config->link_local_ips.empty()) {
+    throw Error(ErrorKind::Unavailable, "--link-local-ip is not supported");
+  }
+  for (const auto& [key, value] : settings.driver_opts) {
+    if (key == kInterfaceNameOption) continue;
+    throw Error(ErrorKind::Unavailable, "driver-opt " + key + " is not supported; known: " + kInterfaceNameOption);
+  }
+}
+
+void check_networking(const ContainerConfig& asked, const HostConfig& host, const NetworkingConfig& networking) {
+  for (const auto& [name, settings] : networking.endpoints_config) check_endpoint(settings);
+  const NetworkMode mode = network_mode_of(host);
+  if (mode == NetworkMode::Networks) return;
+  for (const auto& [name, settings] : networking.endpoints_config) {
+    if (!settings.aliases.empty()) {
+      refuse("conflicting options: network-scoped aliases are only supported for networks: " + host.network_mode);
+    }
+    if (settings.ipam_config) refuse("conflicting options: an IP address can be asked of networks only: " + host.network_mode);
+  }
+  if (mode != NetworkMode::None && !asked.mac_address.empty()) {
+    refuse("conflicting options: mac-address and the network mode");
+  }
+  if (mode != NetworkMode::Container) return;
+  if (!host.dns.empty()) refuse("conflicting options: dns and the network mode");
+  if (!host.extra_hosts.empty()) refuse("conflicting options: custom host-to-IP mapping and the network mode");
+  if (host.publish_all_ports) refuse("conflicting options: port publishing and the container type network mode");
+  if (!asked.exposed_ports.empty()) refuse("conflicting options: port exposing and the container type network mode");
+}
+
 void check_restart_policy(const RestartPolicy& policy) {
   const std::string& name = policy.name;
   if (policy.maximum_retry_count < 0) {
@@ -213,6 +241,9 @@ std::vector<std::string> check_container(const ContainerConfig& config, const Ho
   for (const DeviceRequest& request : host.device_requests) check_device_request(request);
   check_modes(config, host);
   check_host_words(host);
+  if (host.network_mode == "host" && (!host.port_bindings.empty() || host.publish_all_ports)) {
+    warnings.emplace_back("Published ports are discarded when using host network mode");
+  }
   return warnings;
 }
 

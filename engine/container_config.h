@@ -235,6 +235,9 @@ struct EndpointSettings {
   StringList dns_names;
 };
 
+/// The one driver option of an endpoint: what its interface is called in the container.
+inline constexpr const char* kInterfaceNameOption = "com.docker.network.endpoint.ifname";
+
 struct NetworkingConfig {
   std::map<std::string, EndpointSettings> endpoints_config;
 };

@@ -9,6 +9,7 @@
 #include "engine/container_store.h"
 #include "engine/containers.h"
 #include "engine/make_spec.h"
+#include "engine/networks.h"
 #include "runtime/bridge_network.h"
 #include "runtime/resolver_files.h"
 
@@ -71,8 +72,8 @@ std::vector<PublishRequest> publish_requests(const Context& context, const Conta
   return requests;
 }
 
-NetworkRecord get_network(const Context& context, const std::string& name) {
-  if (name.empty() || name == "default" || name == kDefaultNetwork) return default_network(context.paths());
+NetworkRecord get_network(Context& context, const std::string& name) {
+  if (name.empty() || name == "default" || name == kDefaultNetwork) return default_network(context);
   const std::optional<NetworkRecord> network = find_network(context.paths(), name);
   if (!network) throw Error(ErrorKind::NotFound, "network " + name + " not found");
   return *network;
@@ -88,7 +89,11 @@ NetworkRequest network_request(Context& context, const ContainerRecord& record) 
   std::map<std::string, EndpointSettings> endpoints = record.networking.endpoints_config;
   if (endpoints.empty()) endpoints.emplace(record.host.network_mode, EndpointSettings{});
   for (const auto& [name, settings] : endpoints) {
-    request.networks.emplace_back(get_network(context, name), endpoint_request(settings, record.config));
+    EndpointRequest endpoint = endpoint_request(settings);
+    // The container's own --mac-address is for its first network.
+    const std::string& mac = record.config.mac_address;
+    if (!endpoint.mac && !mac.empty() && name == record.host.network_mode) endpoint.mac = MacAddress::parse(mac);
+    request.networks.emplace_back(get_network(context, name), std::move(endpoint));
   }
   return request;
 }
@@ -103,8 +108,7 @@ void write_network_files(const ContainerRecord& record, const NetworkSetup& setu
                          const fs::path& directory) {
   std::vector<HostsEntry> own;
   for (const Endpoint& endpoint : setup.network.endpoints) {
-    own.push_back({endpoint.address.address.str(), own_names(record.config)});
-    if (endpoint.address_v6) own.push_back({endpoint.address_v6->address.str(), own_names(record.config)});
+    for (const IpAddress& address : addresses_of(endpoint)) own.push_back({address.str(), own_names(record.config)});
   }
   write_etc_file(directory / "hosts", hosts_file(extra_hosts(record.host, gateway_of(request)), own));
   const ResolverConfig resolver = with_dns_options(read_host_resolver_config(), request.dns);
@@ -128,7 +132,7 @@ PreparedNetwork join_container_network(Context& context, const ContainerRecord& 
 
 }  // namespace
 
-EndpointRequest endpoint_request(const EndpointSettings& settings, const ContainerConfig& config) {
+EndpointRequest endpoint_request(const EndpointSettings& settings) {
   EndpointRequest request;
   request.aliases = settings.aliases;
   request.gateway_priority = settings.gw_priority;
@@ -138,8 +142,10 @@ EndpointRequest endpoint_request(const EndpointSettings& settings, const Contain
   if (settings.ipam_config && !settings.ipam_config->ipv6_address.empty()) {
     request.address_v6 = IpAddress::parse(settings.ipam_config->ipv6_address);
   }
-  const std::string& mac = settings.mac_address.empty() ? config.mac_address : settings.mac_address;
-  if (!mac.empty()) request.mac = MacAddress::parse(mac);
+  if (!settings.mac_address.empty()) request.mac = MacAddress::parse(settings.mac_address);
+  if (const auto name = settings.driver_opts.find(kInterfaceNameOption); name != settings.driver_opts.end()) {
+    request.interface = name->second;
+  }
   return request;
 }
 
@@ -184,9 +190,11 @@ EndpointSettings settings_of(const Endpoint& endpoint, EndpointSettings asked) {
   asked.mac_address = endpoint.mac.str();
   asked.network_id = endpoint.network_id;
   asked.endpoint_id = endpoint.id;
-  asked.gateway = endpoint.gateway.str();
-  asked.ip_address = endpoint.address.address.str();
-  asked.ip_prefix_len = endpoint.address.length;
+  if (endpoint.gateway) asked.gateway = endpoint.gateway->str();
+  if (endpoint.address) {
+    asked.ip_address = endpoint.address->address.str();
+    asked.ip_prefix_len = endpoint.address->length;
+  }
   if (endpoint.address_v6) {
     asked.global_ipv6_address = endpoint.address_v6->address.str();
     asked.global_ipv6_prefix_len = endpoint.address_v6->length;

@@ -30,7 +30,7 @@ PreparedNetwork prepare_network(Context& context, const ContainerRecord& record)
 void release_container_network(Context& context, const ContainerRecord& record);
 
 /// What the user asked of one network, for joining it.
-EndpointRequest endpoint_request(const EndpointSettings& settings, const ContainerConfig& config);
+EndpointRequest endpoint_request(const EndpointSettings& settings);
 
 /// Docker's NetworkSettings of `inspect`.
 Json network_settings(Context& context, const ContainerRecord& record, const ContainerState& state);

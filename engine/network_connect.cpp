@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "engine/container_checks.h"
 #include "engine/container_network.h"
 #include "engine/container_state.h"
 #include "engine/container_store.h"
@@ -59,8 +60,7 @@ void rewrite_hosts(const fs::path& path, const std::string& text) {
 void add_host_lines(Context& context, const ContainerRecord& record, const Endpoint& endpoint) {
   const fs::path path = context.containers().directory(record.id) / "hosts";
   std::string text = find_file(path, kMiB).value_or("");
-  text += endpoint.address.address.str() + "\t" + record.config.hostname + "\n";
-  if (endpoint.address_v6) text += endpoint.address_v6->address.str() + "\t" + record.config.hostname + "\n";
+  for (const IpAddress& address : addresses_of(endpoint)) text += address.str() + "\t" + record.config.hostname + "\n";
   rewrite_hosts(path, text);
 }
 
@@ -69,8 +69,10 @@ void remove_host_lines(Context& context, const ContainerRecord& record, const En
   std::string kept;
   for (const std::string& line : split(find_file(path, kMiB).value_or(""), '\n')) {
     const std::vector<std::string> words = split_words(line);
-    const bool is_own = !words.empty() && (words[0] == endpoint.address.address.str() ||
-                                           (endpoint.address_v6 && words[0] == endpoint.address_v6->address.str()));
+    const std::vector<IpAddress> own = addresses_of(endpoint);
+    const bool is_own = !words.empty() && std::any_of(own.begin(), own.end(), [&](const IpAddress& address) {
+      return words[0] == address.str();
+    });
     if (!is_own && !line.empty()) kept += line + "\n";
   }
   rewrite_hosts(path, kept);
@@ -113,17 +115,24 @@ class MovedPorts {
   std::vector<PublishRequest> requests_;
 };
 
+/// Whether a default route, and with it the published ports, will be the new network's.
+bool takes_over(const ContainerNetwork& current, const NetworkRecord& network, const EndpointSettings& settings) {
+  if (network.internal) return false;
+  return std::any_of(network.subnets.begin(), network.subnets.end(), [&](const NetworkSubnet& subnet) {
+    const Endpoint* leading = gateway_endpoint(current, subnet.prefix.address.family());
+    return leading == nullptr || settings.gw_priority > leading->gateway_priority;
+  });
+}
+
 void connect_running(Context& context, const ContainerRecord& record, const NetworkRecord& network,
                      const EndpointSettings& settings) {
   const Paths& paths = context.paths();
   const std::optional<ContainerNetwork> current = find_container_network(paths, record.id);
   if (!current) throw Error(ErrorKind::NotFound, "container " + record.name + " has no network");
-  const Endpoint* primary = primary_endpoint(*current);
   MovedPorts ports(context, record);
-  const bool takes_over = !network.internal && primary != nullptr && settings.gw_priority > primary->gateway_priority;
-  if (takes_over) ports.close(*current);
+  if (takes_over(*current, network, settings)) ports.close(*current);
   try {
-    const Endpoint endpoint = attach_endpoint(paths, record.id, network, endpoint_request(settings, record.config));
+    const Endpoint endpoint = attach_endpoint(paths, record.id, network, endpoint_request(settings));
     add_host_lines(context, record, endpoint);
   } catch (const Error&) {
     ports.open();
@@ -142,7 +151,9 @@ void disconnect_running(Context& context, const ContainerRecord& record, const N
   }
   if (leaving == nullptr) return;
   MovedPorts ports(context, record);
-  if (leaving == primary_endpoint(*current)) ports.close(*current);
+  const bool leads = leaving == gateway_endpoint(*current, AddressFamily::V4) ||
+                     leaving == gateway_endpoint(*current, AddressFamily::V6);
+  if (leads) ports.close(*current);
   detach_endpoint(paths, record.id, network.name);
   remove_host_lines(context, record, *leaving);
   ports.open();
@@ -170,6 +181,7 @@ void connect_network(Context& context, const std::string& name, const std::strin
   const std::string id = context.containers().resolve(container);
   const FileLock lock = context.containers().lock(id);
   ContainerRecord record = context.containers().load(id);
+  check_endpoint(settings);
   check_connectable(record, network);
   spell_out_networks(record);
   if (!recorded_name(context, record, network).empty()) {

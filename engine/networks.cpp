@@ -89,7 +89,14 @@ bool has_family(const std::vector<NetworkSubnet>& subnets, AddressFamily family)
                      [&](const NetworkSubnet& subnet) { return subnet.prefix.address.family() == family; });
 }
 
-std::vector<NetworkSubnet> choose_subnets(const Paths& paths, const CreateNetworkRequest& request) {
+std::vector<AddressPool> address_pools(const Context& context) {
+  std::vector<AddressPool> pools;
+  for (const std::string& text : context.configuration().address_pools) pools.push_back(AddressPool::parse(text));
+  return pools;
+}
+
+std::vector<NetworkSubnet> choose_subnets(const Context& context, const CreateNetworkRequest& request) {
+  const Paths& paths = context.paths();
   std::vector<IpPrefix> used =
       with_bridges(paths, [&] { return used_prefixes(NetworkLinks(), list_networks(paths)); });
   std::vector<NetworkSubnet> subnets;
@@ -98,8 +105,9 @@ std::vector<NetworkSubnet> choose_subnets(const Paths& paths, const CreateNetwor
       throw Error(ErrorKind::Invalid, "invalid network config: gateway, ip-range and aux-address need a subnet");
     }
     const NetworkSubnet subnet = subnet_of(pool);
-    if (subnet.prefix.address.is_v6() && !request.ipv6) {
-      throw Error(ErrorKind::Invalid, "invalid network config: subnet " + pool.subnet + " needs --ipv6");
+    if (subnet.prefix.address.is_v6() ? !request.ipv6 : !request.ipv4) {
+      throw Error(ErrorKind::Invalid, "invalid network config: subnet " + pool.subnet + " needs --" +
+                                          (subnet.prefix.address.is_v6() ? "ipv6" : "ipv4"));
     }
     for (const IpPrefix& other : used) {
       if (!other.overlaps(subnet.prefix)) continue;
@@ -109,7 +117,9 @@ std::vector<NetworkSubnet> choose_subnets(const Paths& paths, const CreateNetwor
     used.push_back(subnet.prefix);
     subnets.push_back(subnet);
   }
-  if (!has_family(subnets, AddressFamily::V4)) subnets.insert(subnets.begin(), make_subnet(choose_subnet(used)));
+  if (request.ipv4 && !has_family(subnets, AddressFamily::V4)) {
+    subnets.insert(subnets.begin(), make_subnet(choose_subnet(used, address_pools(context))));
+  }
   if (request.ipv6 && !has_family(subnets, AddressFamily::V6)) subnets.push_back(make_subnet(choose_subnet_v6(used)));
   return subnets;
 }
@@ -126,8 +136,33 @@ bool flag_option(const StringMap& options, const std::string& key, bool otherwis
   throw Error(ErrorKind::Invalid, "invalid value for option " + key + ": " + text);
 }
 
+/// Options that say something about a bridge: those that are known, and those whose only value here is the usual one.
+void check_options(const StringMap& options) {
+  static const std::set<std::string> kKnown = {
+      "com.docker.network.bridge.enable_icc", "com.docker.network.bridge.enable_ip_masquerade",
+      "com.docker.network.bridge.host_binding_ipv4", "com.docker.network.bridge.name",
+      "com.docker.network.container_iface_prefix", "com.docker.network.driver.mtu"};
+  static const std::map<std::string, std::string> kFixed = {{"com.docker.network.bridge.default_bridge", "false"},
+                                                            {"com.docker.network.bridge.gateway_mode_ipv4", "nat"},
+                                                            {"com.docker.network.bridge.gateway_mode_ipv6", "nat"},
+                                                            {"com.docker.network.bridge.inhibit_ipv4", "false"}};
+  for (const auto& [key, value] : options) {
+    const auto fixed = kFixed.find(key);
+    if (!key.starts_with("com.docker.network.") || kKnown.contains(key)) continue;
+    if (fixed == kFixed.end()) throw Error(ErrorKind::Invalid, "option " + key + " is not known");
+    if (value == fixed->second) continue;
+    throw Error(ErrorKind::Invalid, "option " + key + "=" + value + " is not supported: it can only be " + fixed->second);
+  }
+}
+
 void apply_options(NetworkRecord& record) {
   const StringMap& options = record.options;
+  check_options(options);
+  record.interface_prefix = option(options, "com.docker.network.container_iface_prefix");
+  if (record.interface_prefix.size() > kLongestInterfaceName - 3 ||
+      record.interface_prefix.find_first_of("/ \t:") != std::string::npos) {
+    throw Error(ErrorKind::Invalid, "invalid interface prefix: " + record.interface_prefix);
+  }
   record.isolated = !flag_option(options, "com.docker.network.bridge.enable_icc", true);
   record.masquerade = flag_option(options, "com.docker.network.bridge.enable_ip_masquerade", true);
   record.publish_address = option(options, "com.docker.network.bridge.host_binding_ipv4");
@@ -146,12 +181,12 @@ void apply_options(NetworkRecord& record) {
 }
 
 /// "host" and "none": only names, with ids of their own.
-NetworkRecord predefined(const Paths& paths, const std::string& name) {
+NetworkRecord predefined(Context& context, const std::string& name) {
   NetworkRecord record;
   record.name = name;
   record.driver = name == "host" ? "host" : "null";
-  for (const char* part : {"a", "b", "c", "d"}) record.id += short_hash(paths.root.string() + name + part, 16);
-  record.created_ns = default_network(paths).created_ns;
+  for (const char* part : {"a", "b", "c", "d"}) record.id += short_hash(context.paths().root.string() + name + part, 16);
+  record.created_ns = default_network(context).created_ns;
   return record;
 }
 
@@ -194,7 +229,7 @@ Json containers_document(const Paths& paths, const NetworkRecord& network) {
       json["Name"] = member->container_name;
       json["EndpointID"] = endpoint.id;
       json["MacAddress"] = endpoint.mac.str();
-      json["IPv4Address"] = endpoint.address.str();
+      json["IPv4Address"] = endpoint.address ? endpoint.address->str() : "";
       json["IPv6Address"] = endpoint.address_v6 ? endpoint.address_v6->str() : "";
       containers[id] = std::move(json);
     }
@@ -269,7 +304,8 @@ std::vector<IpamPool> make_ipam_pools(const std::vector<std::string>& subnets, c
 NetworkRecord create_network(Context& context, const CreateNetworkRequest& request) {
   const Paths& paths = context.paths();
   check_driver(request.driver);
-  (void)default_network(paths);  // it has the first choice of subnets
+  if (!request.ipv4 && !request.ipv6) throw Error(ErrorKind::Invalid, "IPv4 or IPv6 must be enabled");
+  (void)default_network(context);  // it has the first choice of subnets
   const FileLock lock = lock_networks(paths);
   check_name(paths, request.name);
   NetworkRecord record;
@@ -277,25 +313,27 @@ NetworkRecord create_network(Context& context, const CreateNetworkRequest& reque
   record.id = random_hex(32);
   record.created_ns = now().time_since_epoch().count();
   record.internal = request.internal;
+  record.ipv4 = request.ipv4;
   record.ipv6 = request.ipv6;
   record.options = request.options;
   record.labels = request.labels;
   apply_options(record);
-  record.subnets = choose_subnets(paths, request);
+  record.subnets = choose_subnets(context, request);
   save_network(paths, record);
   context.events().append({"network", "create", record.id, {{"name", record.name}, {"type", record.driver}}, 0});
   return record;
 }
 
+NetworkRecord default_network(Context& context) { return default_network(context.paths(), address_pools(context)); }
+
 NetworkRecord resolve_network(Context& context, const std::string& name_or_id) {
-  const Paths& paths = context.paths();
   for (const char* name : {"host", "none"}) {
-    NetworkRecord record = predefined(paths, name);
+    NetworkRecord record = predefined(context, name);
     const bool is_id = name_or_id.size() >= 12 && record.id.starts_with(name_or_id);
     if (name_or_id == name || is_id) return record;
   }
-  if (name_or_id == "default") return default_network(paths);
-  if (std::optional<NetworkRecord> record = find_network(paths, name_or_id)) return std::move(*record);
+  if (name_or_id == "default" || name_or_id == kDefaultNetwork) return default_network(context);
+  if (std::optional<NetworkRecord> record = find_network(context.paths(), name_or_id)) return std::move(*record);
   throw Error(ErrorKind::NotFound, "network " + name_or_id + " not found");
 }
 
@@ -305,10 +343,10 @@ Filters parse_network_filters(const std::vector<std::string>& texts) {
 
 std::vector<NetworkRecord> list_networks(Context& context, const Filters& filters) {
   const Paths& paths = context.paths();
-  (void)default_network(paths);
+  (void)default_network(context);
   std::vector<NetworkRecord> all = list_networks(paths);
-  all.push_back(predefined(paths, "host"));
-  all.push_back(predefined(paths, "none"));
+  all.push_back(predefined(context, "host"));
+  all.push_back(predefined(context, "none"));
   std::sort(all.begin(), all.end(), [](const auto& left, const auto& right) { return left.name < right.name; });
   const std::set<std::string> used = filters.has("dangling") ? used_networks(context) : std::set<std::string>();
   std::erase_if(all, [&](const NetworkRecord& network) {
@@ -330,7 +368,7 @@ Json inspect_network(Context& context, const NetworkRecord& network) {
   json["Created"] = created_text(network);
   json["Scope"] = "local";
   json["Driver"] = network.driver;
-  json["EnableIPv4"] = true;
+  json["EnableIPv4"] = network.ipv4;
   json["EnableIPv6"] = network.ipv6;
   json["IPAM"] = ipam_document(network);
   json["Internal"] = network.internal;

@@ -28,9 +28,10 @@ struct CreateNetworkRequest {
   std::string driver = "bridge";
   std::vector<IpamPool> pools;
   bool internal = false;
+  bool ipv4 = true;
   bool ipv6 = false;
   StringMap options;  // com.docker.network.bridge.name and .enable_icc, .enable_ip_masquerade, .host_binding_ipv4,
-                      // com.docker.network.driver.mtu, com.docker.network.container_iface_prefix is not known
+                      // com.docker.network.driver.mtu, com.docker.network.container_iface_prefix
   StringMap labels;
 };
 
@@ -40,6 +41,9 @@ std::vector<IpamPool> make_ipam_pools(const std::vector<std::string>& subnets, c
 
 /// Nothing exists in the kernel before the first container. Throws Exists, Invalid.
 NetworkRecord create_network(Context& context, const CreateNetworkRequest& request);
+
+/// "bridge", made on first use from the configuration's default-address-pools.
+NetworkRecord default_network(Context& context);
 
 /// By name, id or unique prefix of an id; "bridge", "host" and "none" too. Throws NotFound "network x not found".
 NetworkRecord resolve_network(Context& context, const std::string& name_or_id);

@@ -12,6 +12,7 @@
 #include "engine/container_store.h"
 #include "engine/cpu_list.h"
 #include "engine/image_names.h"
+#include "engine/networks.h"
 #include "image/store.h"
 #include "runtime/cgroup.h"
 
@@ -208,6 +209,24 @@ Json version_document() {
   return json;
 }
 
+namespace {
+
+/// From where each published port can be reached, in words.
+Json published_ports(Context& context) {
+  Json list = Json::array();
+  for (const ContainerRecord& record : context.containers().list()) {
+    for (const PortSummary& port : container_ports(context, record)) {
+      if (port.public_port == 0) continue;
+      list.push_back(record.name + ": " + port_words({port}) + " " + port_reach(port));
+    }
+  }
+  if (context.configuration().publish_address.empty()) return list;
+  list.push_back("without an address -p means " + context.configuration().publish_address + " (publish-address)");
+  return list;
+}
+
+}  // namespace
+
 Json system_information(Context& context) {
   const ContainerCounts counts = count_containers(context);
   Json json = Json::object();
@@ -253,6 +272,7 @@ Json system_information(Context& context) {
     entry["Reason"] = ability.reason;
     json["Abilities"].push_back(std::move(entry));
   }
+  json["PublishedPorts"] = published_ports(context);
   json["ClientInfo"] = client_document();
   return json;
 }

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "runtime/resolver_files.h"
 
 namespace ctr {
@@ -16,14 +17,15 @@ namespace {
 // Shorter routes, such as a VPN's 0.0.0.0/1, are default routes in disguise and cover everything.
 constexpr int kShortestRoute = 4;
 
-std::vector<IpPrefix> pools() {
-  std::vector<IpPrefix> pools;
+// As many subnets of a pool are tried: 10.0.0.0/8 cut into /30 would be millions.
+constexpr std::uint64_t kMostSubnets = 65536;
+
+std::vector<AddressPool> usual_pools() {
+  std::vector<AddressPool> pools;
   for (int second = 17; second < 32; ++second) {
-    pools.push_back(IpPrefix::parse("172." + std::to_string(second) + ".0.0/16"));
+    pools.push_back({IpPrefix::parse("172." + std::to_string(second) + ".0.0/16"), 16});
   }
-  for (int third = 0; third < 256; third += 16) {
-    pools.push_back(IpPrefix::parse("192.168." + std::to_string(third) + ".0/20"));
-  }
+  pools.push_back({IpPrefix::parse("192.168.0.0/16"), 20});
   return pools;
 }
 
@@ -82,13 +84,31 @@ std::vector<IpPrefix> used_prefixes(const NetworkLinks& links, const std::vector
   return used;
 }
 
-IpPrefix choose_subnet(const std::vector<IpPrefix>& used) {
-  for (const IpPrefix& pool : pools()) {
-    if (!is_used(pool, used)) return pool;
+AddressPool AddressPool::parse(const std::string& text) {
+  const std::size_t colon = text.rfind(':');
+  constexpr std::uint64_t kNone = 99;
+  const std::uint64_t size = colon == text.npos ? kNone : parse_uint(text.substr(colon + 1)).value_or(kNone);
+  AddressPool pool;
+  pool.base = IpPrefix::parse(text.substr(0, colon)).network();
+  if (!pool.base.address.is_v4() || size < static_cast<std::uint64_t>(pool.base.length) || size > 30) {
+    throw Error(ErrorKind::Invalid, "\"" + text + "\" is no pool of IPv4 addresses with the size of its subnets");
+  }
+  pool.size = static_cast<int>(size);
+  return pool;
+}
+
+IpPrefix choose_subnet(const std::vector<IpPrefix>& used, const std::vector<AddressPool>& pools) {
+  for (const AddressPool& pool : pools.empty() ? usual_pools() : pools) {
+    const std::uint64_t count = std::min(kMostSubnets, std::uint64_t{1} << (pool.size - pool.base.length));
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const IpPrefix subnet{pool.base.address.plus(i << (32 - pool.size)), pool.size};
+      if (!is_used(subnet, used)) return subnet;
+    }
   }
   throw Error(ErrorKind::Unavailable,
-              "no free subnet left: all of 172.17.0.0/16 to 172.31.0.0/16 and 192.168.0.0/16 are in use; choose one "
-              "with --subnet");
+              pools.empty() ? "no free subnet left: all of 172.17.0.0/16 to 172.31.0.0/16 and 192.168.0.0/16 are in use; "
+                              "choose one with --subnet"
+                            : "no free subnet left in default-address-pools; choose one with --subnet");
 }
 
 IpPrefix choose_subnet_v6(const std::vector<IpPrefix>& used) {

@@ -16,8 +16,18 @@ namespace ctr {
 /// What a new network must keep away from: the host's routes in any table, its resolvers, and `records`.
 std::vector<IpPrefix> used_prefixes(const NetworkLinks& links, const std::vector<NetworkRecord>& records);
 
-/// 172.17.0.0/16 to 172.31.0.0/16, then 192.168.0.0/20 and on. Throws Unavailable when all are used.
-IpPrefix choose_subnet(const std::vector<IpPrefix>& used);
+/// A network that is cut into subnets of one size; "10.10.0.0/16:24" in the configuration.
+struct AddressPool {
+  IpPrefix base;
+  int size = 0;
+
+  /// Throws Invalid.
+  static AddressPool parse(const std::string& text);
+};
+
+/// The first subnet of the pools that nobody uses; without pools of 172.17.0.0/16 to 172.31.0.0/16, then 192.168.0.0/20
+/// and on. Throws Unavailable when all are used.
+IpPrefix choose_subnet(const std::vector<IpPrefix>& used, const std::vector<AddressPool>& pools = {});
 /// An unused /64 of a random fd00::/8 network (RFC 4193).
 IpPrefix choose_subnet_v6(const std::vector<IpPrefix>& used);
 

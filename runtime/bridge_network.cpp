@@ -223,8 +223,12 @@ void rename_endpoints(const Paths& paths, const std::string& container_id, const
 }
 
 std::string host_gateway(const std::vector<NetworkRecord>& networks) {
-  for (const NetworkRecord& network : networks) {
-    if (!network.subnets.empty()) return network.subnets.front().gateway.str();
+  for (AddressFamily family : {AddressFamily::V4, AddressFamily::V6}) {
+    for (const NetworkRecord& network : networks) {
+      for (const NetworkSubnet& subnet : network.subnets) {
+        if (subnet.gateway.family() == family) return subnet.gateway.str();
+      }
+    }
   }
   return {};
 }

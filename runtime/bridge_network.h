@@ -37,8 +37,8 @@ struct Endpoint {
   std::string interface;       // in the container
   std::string host_interface;  // its other end
   MacAddress mac;
-  IpPrefix address;  // with the subnet's length
-  IpAddress gateway;
+  std::optional<IpPrefix> address;  // with the subnet's length
+  std::optional<IpAddress> gateway;
   std::optional<IpPrefix> address_v6;
   std::optional<IpAddress> gateway_v6;
   std::vector<std::string> names;  // under which others find it
@@ -46,6 +46,9 @@ struct Endpoint {
   std::int64_t gateway_priority = 0;
   bool internal = false;  // its network has no way out
 };
+
+/// IPv4 first.
+std::vector<IpAddress> addresses_of(const Endpoint& endpoint);
 
 /// Whether the container's names are answered by its shim (on 127.0.0.11), or by the host's resolvers alone.
 enum class NameService { Embedded, None };
@@ -86,8 +89,10 @@ struct NetworkSetup {
 /// left is given back first. Throws Busy when a port is taken, naming the holder; Exists when an address is.
 NetworkSetup set_up_network(const Paths& paths, const NetworkRequest& request);
 
-/// The endpoint with the default route and the published ports: the highest priority, of equals the first that joined;
-/// nullptr when no network leads out.
+/// The endpoint with the default route of a family, which its published ports lead to: the highest priority, of equals
+/// the first that joined; nullptr when no network leads out.
+const Endpoint* gateway_endpoint(const ContainerNetwork& network, AddressFamily family);
+/// That of IPv4, or of IPv6 when only that leads out.
 const Endpoint* primary_endpoint(const ContainerNetwork& network);
 
 /// Nothing when the container has none (now). This is what `inspect` reads.

@@ -11,6 +11,7 @@
 #include "runtime/address_pool.h"
 #include "runtime/bridge_namespace.h"
 #include "runtime/network_firewall.h"
+#include "runtime/network_flows.h"
 #include "runtime/network_members.h"
 #include "runtime/network_names.h"
 #include "runtime/network_namespace.h"
@@ -79,7 +80,8 @@ void note_network(const Paths& paths, const std::string& container_id, const std
 }  // namespace
 
 std::vector<IpAddress> addresses_of(const Endpoint& endpoint) {
-  std::vector<IpAddress> addresses = {endpoint.address.address};
+  std::vector<IpAddress> addresses;
+  if (endpoint.address) addresses.push_back(endpoint.address->address);
   if (endpoint.address_v6) addresses.push_back(endpoint.address_v6->address);
   return addresses;
 }
@@ -89,7 +91,8 @@ Joining::Joining(const Paths& paths, const std::string& container_id, int netns)
   container_.set_loopback_up();
 }
 
-std::string Joining::free_interface(const ContainerNetwork& network, const EndpointRequest& request) const {
+std::string Joining::free_interface(const ContainerNetwork& network, const NetworkRecord& record,
+                                    const EndpointRequest& request) const {
   std::set<std::string> taken;
   for (const Endpoint& endpoint : network.endpoints) taken.insert(endpoint.interface);
   if (!request.interface.empty()) {
@@ -99,7 +102,7 @@ std::string Joining::free_interface(const ContainerNetwork& network, const Endpo
     return request.interface;
   }
   for (int number = 0;; ++number) {
-    const std::string name = "eth" + std::to_string(number);
+    const std::string name = (record.interface_prefix.empty() ? "eth" : record.interface_prefix) + std::to_string(number);
     if (!taken.contains(name)) return name;
   }
 }
@@ -116,7 +119,8 @@ Rules Joining::put_bridge_rules(const NetworkRecord& record) {
     const std::optional<std::string> reason = why_no_nftables();
     if (!reason) throw;
     warnings_.push_back("nftables cannot be used (" + *reason +
-                        "): published ports are forwarded by a process, and containers do not reach beyond this host");
+                        "): published ports are forwarded by a process, so that programs in the container do not see "
+                        "the client's address, and containers do not reach beyond this host");
     return Rules::Absent;
   }
 }
@@ -126,26 +130,29 @@ Endpoint Joining::claim(const ContainerNetwork& network, const NetworkRecord& re
                         const EndpointRequest& request) const {
   const fs::path directory = network_directory(paths_, record.name);
   const NetworkSubnet* v4 = subnet_for(record, AddressFamily::V4, request.address);
-  if (v4 == nullptr) throw Error(ErrorKind::Invalid, "network " + record.name + " has no IPv4 subnet");
-  const NetworkSubnet* v6 = record.ipv6 ? subnet_for(record, AddressFamily::V6, request.address_v6) : nullptr;
+  const NetworkSubnet* v6 = subnet_for(record, AddressFamily::V6, request.address_v6);
   Endpoint endpoint;
   endpoint.network = record.name;
   endpoint.network_id = record.id;
   endpoint.id = random_hex(32);
-  endpoint.interface = free_interface(network, request);
+  endpoint.interface = free_interface(network, record, request);
   endpoint.host_interface = host_interface_name(container_id_, record.name);
   endpoint.internal = record.internal;
   endpoint.gateway_priority = request.gateway_priority;
   endpoint.aliases = request.aliases;
   endpoint.names = names_of(network.container_name, container_id_, request.aliases);
-  endpoint.address = {claim_lease(paths_, directory / "leases", *v4, request.address, container_id_), v4->prefix.length};
-  endpoint.gateway = v4->gateway;
+  const auto claim_in = [&](const NetworkSubnet& subnet, const std::optional<IpAddress>& asked) {
+    return IpPrefix{claim_lease(paths_, directory / "leases", subnet, asked, container_id_), subnet.prefix.length};
+  };
+  if (v4 != nullptr) {
+    endpoint.address = claim_in(*v4, request.address);
+    endpoint.gateway = v4->gateway;
+  }
   if (v6 != nullptr) {
-    endpoint.address_v6 = {claim_lease(paths_, directory / "leases", *v6, request.address_v6, container_id_),
-                           v6->prefix.length};
+    endpoint.address_v6 = claim_in(*v6, request.address_v6);
     endpoint.gateway_v6 = v6->gateway;
   }
-  endpoint.mac = request.mac.value_or(MacAddress::of(endpoint.address.address));
+  endpoint.mac = request.mac.value_or(MacAddress::of(addresses_of(endpoint).front()));
   return endpoint;
 }
 
@@ -193,21 +200,20 @@ void Joining::wait_until_running() const {
 }
 
 void Joining::set_default_routes(const ContainerNetwork& network) const {
-  const Endpoint* primary = primary_endpoint(network);
-  std::optional<Link> link;
-  if (primary != nullptr) link = container_.find_link(primary->interface);
   for (AddressFamily family : {AddressFamily::V4, AddressFamily::V6}) {
-    const bool v4 = family == AddressFamily::V4;
-    const bool has_gateway = link && (v4 || primary->gateway_v6);
-    if (!has_gateway || network.endpoints.size() > 1) container_.delete_default_routes(family);
-    if (has_gateway) container_.add_default_route(link->index, v4 ? primary->gateway : *primary->gateway_v6);
+    const Endpoint* leading = gateway_endpoint(network, family);
+    std::optional<Link> link;
+    if (leading != nullptr) link = container_.find_link(leading->interface);
+    if (!link || network.endpoints.size() > 1) container_.delete_default_routes(family);
+    if (link) container_.add_default_route(link->index, family == AddressFamily::V4 ? *leading->gateway : *leading->gateway_v6);
   }
 }
 
 std::vector<ForwardRule> take_ports(const Paths& paths, const std::string& container_id, ContainerNetwork& network,
                                     const std::vector<PublishRequest>& requests) {
-  const Endpoint* primary = primary_endpoint(network);
-  if (primary == nullptr) {
+  const Endpoint* v4 = gateway_endpoint(network, AddressFamily::V4);
+  const Endpoint* v6 = gateway_endpoint(network, AddressFamily::V6);
+  if (v4 == nullptr && v6 == nullptr) {
     network.warnings.push_back("published ports are ignored: the container has no network that leads out");
     return {};
   }
@@ -217,8 +223,9 @@ std::vector<ForwardRule> take_ports(const Paths& paths, const std::string& conta
     std::vector<ForwardRule> bound;
     outside_bridge_namespace([&] { bound = bind_port(paths, request); });
     for (ForwardRule& rule : bound) {
-      const bool v6_target = rule.port.host_address.is_v6() && primary->address_v6.has_value();
-      rule.target = v6_target ? primary->address_v6->address : primary->address.address;
+      // Of the port's own family if the container has it; else the forwarder crosses over.
+      const bool to_v6 = v4 == nullptr || (rule.port.host_address.is_v6() && v6 != nullptr);
+      rule.target = to_v6 ? v6->address_v6->address : v4->address->address;
       rule.target_port = rule.port.container.port;
       forwards.push_back(std::move(rule));
     }
@@ -233,6 +240,7 @@ std::vector<ForwardRule> take_ports(const Paths& paths, const std::string& conta
   } catch (const Error&) {
     if (!why_no_nftables()) throw;  // else the forwarder serves them all; join() has warned
   }
+  forget_flows(ports);
   std::erase_if(forwards, [](const ForwardRule& rule) { return !rule.socket; });
   return forwards;
 }
@@ -250,6 +258,7 @@ void give_back_ports(const Paths& paths, const std::string& container_id, const 
   } catch (const Error&) {
     if (!why_no_nftables()) throw;
   }
+  forget_flows(own);
 }
 
 std::vector<fs::path> releasable_claims(const Paths& paths, const ContainerNetwork& network) {

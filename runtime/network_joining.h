@@ -30,7 +30,8 @@ class Joining {
  private:
   Endpoint claim(const ContainerNetwork& network, const NetworkRecord& record, const EndpointRequest& request) const;
   Rules put_bridge_rules(const NetworkRecord& record);
-  std::string free_interface(const ContainerNetwork& network, const EndpointRequest& request) const;
+  std::string free_interface(const ContainerNetwork& network, const NetworkRecord& record,
+                             const EndpointRequest& request) const;
 
   const Paths& paths_;
   std::string container_id_;
@@ -41,8 +42,6 @@ class Joining {
   std::vector<std::string> new_on_host_;
   std::vector<std::string> new_in_container_;
 };
-
-std::vector<IpAddress> addresses_of(const Endpoint& endpoint);
 
 /// Binds, claims and translates ports, notes them in `network` and saves it. All or nothing.
 std::vector<ForwardRule> take_ports(const Paths& paths, const std::string& container_id, ContainerNetwork& network,

@@ -292,7 +292,7 @@ void NetworkLinks::configure_interface(const InterfaceSpec& spec) const {
   if (!link) throw Error(ErrorKind::NotFound, "no interface " + spec.name);
   NetlinkBatch batch;
   if (!spec.address_v6) put_no_ipv6_address(batch, spec.name);
-  put_new_address(batch, link->index, spec.address, spec.name);
+  if (spec.address) put_new_address(batch, link->index, *spec.address, spec.name);
   if (spec.address_v6) put_new_address(batch, link->index, *spec.address_v6, spec.name);
   put_up(batch, link->index, spec.name);
   constexpr std::uint16_t kReplace = NLM_F_CREATE | NLM_F_REPLACE;

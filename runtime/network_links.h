@@ -57,7 +57,7 @@ struct VethSpec {
 /// What an interface inside a container gets, in one go.
 struct InterfaceSpec {
   std::string name;
-  IpPrefix address;
+  std::optional<IpPrefix> address;
   std::optional<IpPrefix> address_v6;
   std::optional<IpAddress> default_gateway;
   std::optional<IpAddress> default_gateway_v6;

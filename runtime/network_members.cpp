@@ -37,8 +37,8 @@ Json to_json(const Endpoint& endpoint) {
   json["interface"] = endpoint.interface;
   json["host_interface"] = endpoint.host_interface;
   json["mac"] = endpoint.mac.str();
-  json["address"] = endpoint.address.str();
-  json["gateway"] = endpoint.gateway.str();
+  if (endpoint.address) json["address"] = endpoint.address->str();
+  if (endpoint.gateway) json["gateway"] = endpoint.gateway->str();
   if (endpoint.address_v6) json["address_v6"] = endpoint.address_v6->str();
   if (endpoint.gateway_v6) json["gateway_v6"] = endpoint.gateway_v6->str();
   json["names"] = endpoint.names;
@@ -56,8 +56,8 @@ Endpoint endpoint_from_json(const Json& json) {
   endpoint.interface = json.require_string("interface");
   endpoint.host_interface = json.require_string("host_interface");
   endpoint.mac = MacAddress::parse(json.require_string("mac"));
-  endpoint.address = IpPrefix::parse(json.require_string("address"));
-  endpoint.gateway = IpAddress::parse(json.require_string("gateway"));
+  if (const auto address = json.find_string("address")) endpoint.address = IpPrefix::parse(*address);
+  if (const auto gateway = json.find_string("gateway")) endpoint.gateway = IpAddress::parse(*gateway);
   if (const auto address = json.find_string("address_v6")) endpoint.address_v6 = IpPrefix::parse(*address);
   if (const auto gateway = json.find_string("gateway_v6")) endpoint.gateway_v6 = IpAddress::parse(*gateway);
   endpoint.names = json.strings("names");
@@ -156,30 +156,35 @@ std::vector<std::string> network_members(const Paths& paths) {
   return members;
 }
 
-const Endpoint* primary_endpoint(const ContainerNetwork& network) {
-  const Endpoint* primary = nullptr;
+const Endpoint* gateway_endpoint(const ContainerNetwork& network, AddressFamily family) {
+  const Endpoint* best = nullptr;
   for (const Endpoint& endpoint : network.endpoints) {
-    if (endpoint.internal) continue;
-    const bool better = primary == nullptr || endpoint.gateway_priority > primary->gateway_priority;
-    if (better) primary = &endpoint;
+    const bool has_gateway = family == AddressFamily::V4 ? endpoint.gateway.has_value() : endpoint.gateway_v6.has_value();
+    if (endpoint.internal || !has_gateway) continue;
+    if (best == nullptr || endpoint.gateway_priority > best->gateway_priority) best = &endpoint;
   }
-  return primary;
+  return best;
+}
+
+const Endpoint* primary_endpoint(const ContainerNetwork& network) {
+  const Endpoint* v4 = gateway_endpoint(network, AddressFamily::V4);
+  return v4 != nullptr ? v4 : gateway_endpoint(network, AddressFamily::V6);
 }
 
 std::vector<PortRule> port_rules(const ContainerNetwork& network, const std::vector<PublishedPort>& ports) {
-  const Endpoint* primary = primary_endpoint(network);
+  const Endpoint* v4 = gateway_endpoint(network, AddressFamily::V4);
+  const Endpoint* v6 = gateway_endpoint(network, AddressFamily::V6);
   std::vector<PortRule> rules;
-  if (primary == nullptr) return rules;
   for (const PublishedPort& port : ports) {
     PortRule rule;
     rule.protocol = port.container.protocol;
     rule.host_port = port.host_port;
     rule.target_port = port.container.port;
     if (!port.host_address.is_any()) rule.host_address = port.host_address;
-    if (port.host_address.is_v4()) {
-      rule.target = primary->address.address;
-    } else if (primary->address_v6 && !port.host_address.is_loopback()) {
-      rule.target = primary->address_v6->address;
+    if (port.host_address.is_v4() && v4 != nullptr) {
+      rule.target = v4->address->address;
+    } else if (port.host_address.is_v6() && v6 != nullptr && !port.host_address.is_loopback()) {
+      rule.target = v6->address_v6->address;
     } else {
       continue;  // the forwarder's
     }

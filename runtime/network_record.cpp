@@ -43,7 +43,7 @@ std::optional<NetworkRecord> read_record(const Paths& paths, const std::string& 
   return in_context(path.string(), [&] { return network_record_from_json(Json::parse(*text)); });
 }
 
-NetworkRecord make_default_network(const Paths& paths) {
+NetworkRecord make_default_network(const Paths& paths, const std::vector<AddressPool>& pools) {
   const FileLock lock = lock_networks(paths);
   if (std::optional<NetworkRecord> record = read_record(paths, kDefaultNetwork)) return *record;
   NetworkRecord record;
@@ -52,7 +52,7 @@ NetworkRecord make_default_network(const Paths& paths) {
   record.created_ns = now().time_since_epoch().count();
   record.bridge = "ctr0" + owner_suffix(paths);
   in_bridge_namespace(paths, [&] {
-    record.subnets.push_back(make_subnet(choose_subnet(used_prefixes(NetworkLinks(), list_networks(paths)))));
+    record.subnets.push_back(make_subnet(choose_subnet(used_prefixes(NetworkLinks(), list_networks(paths)), pools)));
   });
   save_network(paths, record);
   return record;
@@ -70,7 +70,9 @@ Json to_json(const NetworkRecord& record) {
   json["subnets"] = Json::array();
   for (const NetworkSubnet& subnet : record.subnets) json["subnets"].push_back(to_json(subnet));
   json["bridge"] = record.bridge;
+  if (!record.interface_prefix.empty()) json["interface_prefix"] = record.interface_prefix;
   json["internal"] = record.internal;
+  json["ipv4"] = record.ipv4;
   json["ipv6"] = record.ipv6;
   json["isolated"] = record.isolated;
   json["masquerade"] = record.masquerade;
@@ -90,7 +92,9 @@ NetworkRecord network_record_from_json(const Json& json) {
   record.created_ns = json.int_or("created_ns");
   for (const Json& subnet : json.elements("subnets")) record.subnets.push_back(subnet_from_json(subnet));
   record.bridge = json.require_string("bridge");
+  record.interface_prefix = json.string_or("interface_prefix");
   record.internal = json.bool_or("internal");
+  record.ipv4 = json.bool_or("ipv4", true);
   record.ipv6 = json.bool_or("ipv6");
   record.isolated = json.bool_or("isolated");
   record.masquerade = json.bool_or("masquerade", true);
@@ -112,9 +116,11 @@ void save_network(const Paths& paths, const NetworkRecord& record) {
 
 void delete_network(const Paths& paths, const std::string& name) { remove_tree(record_path(paths, name)); }
 
-NetworkRecord default_network(const Paths& paths) {
+NetworkRecord default_network(const Paths& paths) { return default_network(paths, {}); }
+
+NetworkRecord default_network(const Paths& paths, const std::vector<AddressPool>& pools) {
   if (std::optional<NetworkRecord> record = read_record(paths, kDefaultNetwork)) return *record;
-  return make_default_network(paths);
+  return make_default_network(paths, pools);
 }
 
 std::vector<NetworkRecord> list_networks(const Paths& paths) {

@@ -15,6 +15,8 @@
 
 namespace ctr {
 
+struct AddressPool;  // address_pool.h
+
 struct NetworkSubnet {
   IpPrefix prefix;                // host bits zero
   IpAddress gateway;              // the bridge's own address
@@ -29,7 +31,9 @@ struct NetworkRecord {
   std::int64_t created_ns = 0;  // Unix time
   std::vector<NetworkSubnet> subnets;
   std::string bridge;     // the interface's name
+  std::string interface_prefix;  // what interfaces in containers begin with; empty: "eth"
   bool internal = false;  // no way out
+  bool ipv4 = true;
   bool ipv6 = false;
   bool isolated = false;  // containers do not reach each other (enable_icc=false)
   bool masquerade = true;
@@ -47,6 +51,7 @@ NetworkRecord network_record_from_json(const Json& json);
 /// Nothing when there is no such network. "bridge" is made on first use, with the first pool the host does not use.
 std::optional<NetworkRecord> find_network(const Paths& paths, const std::string& name_or_id);
 NetworkRecord default_network(const Paths& paths);
+NetworkRecord default_network(const Paths& paths, const std::vector<AddressPool>& pools);
 std::vector<NetworkRecord> list_networks(const Paths& paths);
 
 /// Held while a name or a subnet is chosen and its record written.

@@ -18,8 +18,8 @@ TEST_F(BridgeNetwork, ContainerGetsAddressGatewayAndNames) {
   const NetworkSetup setup = set_up_network(paths(), request(kOne, "web"));
   ASSERT_EQ(setup.network.endpoints.size(), 1u);
   const Endpoint& endpoint = setup.network.endpoints[0];
-  EXPECT_EQ(endpoint.address.str(), "172.17.0.2/16");
-  EXPECT_EQ(endpoint.gateway.str(), "172.17.0.1");
+  EXPECT_EQ(endpoint.address.value().str(), "172.17.0.2/16");
+  EXPECT_EQ(endpoint.gateway.value().str(), "172.17.0.1");
   EXPECT_EQ(endpoint.mac.str(), "02:42:ac:11:00:02");
   EXPECT_EQ(endpoint.interface, "eth0");
   EXPECT_EQ(endpoint.names, (std::vector<std::string>{"web", std::string(12, '1')}));

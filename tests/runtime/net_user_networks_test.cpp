@@ -126,7 +126,7 @@ TEST_F(UserNetworks, RunningContainerIsConnectedAndDisconnected) {
   wanted.aliases = {"helper"};
   wanted.address = IpAddress::parse("10.2.0.77");
   const Endpoint endpoint = attach_endpoint(paths(), kOne, back, wanted);
-  EXPECT_EQ(endpoint.address.str(), "10.2.0.77/24");
+  EXPECT_EQ(endpoint.address.value().str(), "10.2.0.77/24");
   EXPECT_THROW(attach_endpoint(paths(), kOne, back, wanted), Error);
   EXPECT_EQ(ask(netns_of(one).get(), Via::Tcp, "10.2.0.2", 80), "two 10.2.0.77\n");
   const fs::path resolve = paths().run / "networks/.members" / kTwo / "resolve";
@@ -187,7 +187,7 @@ TEST_F(UserNetworks, AskedAddressOfADeadContainerIsFree) {
   wanted.container_id = kTwo;
   wanted.netns = netns_path(kTwo);
   const NetworkSetup two = set_up_network(paths(), wanted);
-  EXPECT_EQ(two.network.endpoints[0].address.address.str(), "10.1.0.9");
+  EXPECT_EQ(two.network.endpoints[0].address.value().address.str(), "10.1.0.9");
   wanted.container_id = kThree;
   wanted.netns = netns_path(kThree);
   EXPECT_THROW(set_up_network(paths(), wanted), Error);

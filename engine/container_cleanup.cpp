@@ -85,6 +85,9 @@ void tidy_run(Context& context, const ContainerRecord& record) {
   remove_cgroup(record);
   release_container_network(context, record);
   release_mounts(context, record.id);
+  for (const MountPoint& mount : record.mounts) {
+    if (mount.type == "volume") unmount_idle_volume(context, mount.name);
+  }
   remove_run_files(context.containers().run_directory(record.id));
 }
 

@@ -22,6 +22,7 @@
 #include "engine/keep_id.h"
 #include "engine/make_spec.h"
 #include "engine/merge_config.h"
+#include "engine/mount_mapping.h"
 #include "engine/shim_settings.h"
 #include "engine/volumes.h"
 #include "image/merged_tree.h"
@@ -68,7 +69,7 @@ std::string host_name() {
   return name;
 }
 
-void set_defaults(const Context& context, ContainerRecord& record) {
+void set_defaults(Context& context, ContainerRecord& record) {
   HostConfig& host = record.host;
   if (host.network_mode.empty() || host.network_mode == "default") host.network_mode = "bridge";
   if (record.config.network_disabled) host.network_mode = "none";
@@ -81,6 +82,11 @@ void set_defaults(const Context& context, ContainerRecord& record) {
   if (host.log_config.type.empty()) {
     host.log_config.type = context.configuration().log_driver;
     if (host.log_config.config.empty()) host.log_config.config = context.configuration().log_options;
+  }
+  if (network_mode_of(host) == NetworkMode::Container) {  // that of the container whose network it is
+    const ContainerRecord other = context.containers().get(host.network_mode.substr(std::string("container:").size()));
+    record.config.hostname = other.config.hostname;
+    record.config.domainname = other.config.domainname;
   }
   if (record.config.hostname.empty()) {
     const bool shares = network_mode_of(host) == NetworkMode::Host || host.uts_mode == "host";
@@ -132,6 +138,19 @@ void fill_volumes(Context& context, const ContainerRecord& record, const FoundIm
   }
 }
 
+/// `idmap` without a mapping: whom the container runs as is known only now.
+void map_mounts(Context& context, ContainerRecord& record, const FoundImage& image) {
+  std::optional<std::string> mapping;
+  for (MountPoint& mount : record.mounts) {
+    if (mount.id_mapping != "idmap") continue;
+    if (!mapping) {
+      const Fd root = mount_overlay(plan_rootfs(context.store(), image.image.diff_ids(), std::nullopt));
+      mapping = caller_mapping(resolve_user(read_user_database(root.get()), record.config.user, {}));
+    }
+    mount.id_mapping = *mapping;
+  }
+}
+
 /// A name may be held by a --rm container whose shim was killed: it goes first.
 std::string claim_name(Context& context, const std::string& asked, const std::string& id) {
   if (asked.empty()) return context.containers().claim_generated_name(id);
@@ -158,6 +177,8 @@ CreatedContainer create_container(Context& context, const CreateRequest& request
   record.host = request.host;
   record.networking = request.networking;
   created.warnings = check_container(record.config, record.host);
+  check_networking(request.config, record.host, record.networking);
+  if (network_mode_of(record.host) != NetworkMode::Networks) record.networking = NetworkingConfig();
   const std::vector<std::string> command = command_line(record.config);
   record.path = command.front();
   record.args.assign(command.begin() + 1, command.end());
@@ -178,6 +199,7 @@ CreatedContainer create_container(Context& context, const CreateRequest& request
   record.name = claim_name(context, request.name, record.id);
   take_image(context, record, image, pin);
   record.mounts = resolve_mounts(context, record.config, record.host);
+  map_mounts(context, record, image);
   fill_volumes(context, record, image);
   set_shim_settings(context, record);
   context.containers().save(record, record.host.auto_remove ? RecordDurability::Cached : RecordDurability::Synced);

@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "engine/container_store.h"
+#include "engine/mount_mapping.h"
 #include "engine/volumes.h"
 
 namespace ctr {
@@ -32,9 +33,17 @@ std::string clean_destination(const std::string& path, const std::string& specif
   return clean;
 }
 
+/// "idmap" stays so until the container's user is known; of "idmap=…" the mapping is kept.
+std::string checked_mapping(const std::string& word) {
+  if (word == "idmap") return word;
+  std::string mapping = word.substr(std::string("idmap=").size());
+  (void)parse_mount_mapping(mapping);
+  return mapping;
+}
+
 void apply_mode(const std::string& mode, MountPoint& mount) {
   for (const std::string& word : split(mode, ',')) {
-    if (word == "ro") {
+    if (word == "ro" || word == "rro") {  // each is recursive where the kernel can do it
       mount.read_write = false;
     } else if (word == "rw" || word == "z" || word == "Z" || word == "consistent" || word == "cached" ||
                word == "delegated" || word == "default" || word.empty()) {
@@ -44,7 +53,7 @@ void apply_mode(const std::string& mode, MountPoint& mount) {
     } else if (is_propagation(word) && mount.type == "bind") {
       mount.propagation = word;
     } else if (word == "idmap" || word.starts_with("idmap=")) {
-      mount.id_mapping = word;
+      mount.id_mapping = checked_mapping(word);
     } else {
       refuse("invalid mode: " + mode);
     }
@@ -127,7 +136,10 @@ MountPoint mount_of(Context& context, const MountRequest& request) {
   mount.type = request.type;
   mount.destination = clean_destination(request.target, request.target);
   mount.read_write = !request.read_only;
-  mount.id_mapping = request.id_mapping;
+  if (!request.id_mapping.empty()) {
+    if (request.type != "bind" && request.type != "volume") refuse("idmap is for bind mounts and volumes, not for type " + request.type);
+    mount.id_mapping = checked_mapping(request.id_mapping);
+  }
   if (request.type == "bind") return bind_of(request, std::move(mount));
   if (request.type == "volume") {
     const VolumeOptions options = request.volume_options.value_or(VolumeOptions{});

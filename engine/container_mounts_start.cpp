@@ -15,6 +15,7 @@
 #include "engine/container_store.h"
 #include "engine/emulation.h"
 #include "engine/images.h"
+#include "engine/mount_mapping.h"
 #include "engine/volumes.h"
 #include "image/rootfs.h"
 #include "image/store.h"
@@ -116,14 +117,17 @@ std::vector<MountSpec> prepare_mounts(Context& context, const ContainerRecord& r
       mounts.push_back(tmpfs_spec(mount));
       continue;
     }
-    if (!mount.id_mapping.empty()) {
-      throw Error(ErrorKind::Unavailable, "id-mapped mounts are not supported yet: " + mount.destination);
-    }
     MountSpec spec;
     spec.destination = mount.destination;
     spec.type = "bind";
     spec.source = source_of(context, pinned, mount);
     spec.options = bind_options(mount);
+    if (!mount.id_mapping.empty()) {
+      MountMapping mapping = parse_mount_mapping(mount.id_mapping);
+      spec.options.emplace_back("idmap");
+      spec.uid_mappings = std::move(mapping.uids);
+      spec.gid_mappings = std::move(mapping.gids);
+    }
     mounts.push_back(std::move(spec));
   }
   return mounts;

@@ -80,10 +80,12 @@ make_machine() {
   ip link add eth0 type veth peer name eth0 netns "$neighbour"
   ip addr add 10.99.0.1/24 dev eth0
   ip addr add fd99::1/64 dev eth0 nodad
-  ip link set eth0 addrgenmode none up
+  ip link set eth0 addrgenmode none
+  ip link set eth0 up
   ip link add other0 type bridge
   ip addr add 10.98.0.1/24 dev other0
-  ip link set other0 addrgenmode none up
+  ip link set other0 addrgenmode none
+  ip link set other0 up
   in_ns "$neighbour" ip addr add 10.99.0.2/24 dev eth0
   in_ns "$neighbour" ip addr add fd99::2/64 dev eth0 nodad
   in_ns "$neighbour" ip link set eth0 up

@@ -31,14 +31,23 @@ constexpr std::size_t kCopyBufferSize = 256 * 1024;
 /// What must fail without rights that a container may lack: the entry lists of the layers know better.
 bool is_missing_right(int error) { return error == EPERM || error == EINVAL || error == ENOTSUP; }
 
+/// A layer's entries, parents that its tar left out included. An image has no list; its tree says the same.
+std::string entry_list(const LayerStore& layers, const Digest& diff_id) {
+  const LayerInfo info = layers.info(diff_id);
+  if (auto list = find_file(layers.tree_path(diff_id).parent_path() / "entries", kEntryListLimit)) return *std::move(list);
+  EntryListWriter list;
+  for (const std::string& path : info.implied) list.add(Entry{path, EntryType::Directory, 0755}, true);
+  const std::unique_ptr<EntrySource> entries = layers.read(diff_id);
+  while (const std::optional<Entry> entry = entries->next()) list.add(*entry, false);
+  return std::move(list).finish();
+}
+
 /// Puts one layer on top of what is in the tree.
 class LayerMerger {
  public:
-  LayerMerger(const fs::path& layer, int target, MergedFiles files, const OwnerShift& shift)
-      : source_(open_directory(layer / "fs")), target_(target), files_(files), shift_(shift), buffer_(kCopyBufferSize) {
-    std::optional<std::string> list = find_file(layer / "entries", kEntryListLimit);
-    if (!list) throw Error(ErrorKind::NotFound, "layer " + layer.native() + " is not in the store");
-    list_.emplace(std::move(*list));
+  LayerMerger(const LayerStore& layers, const Digest& diff_id, int target, MergedFiles files, const OwnerShift& shift)
+      : source_(layers.open_tree(diff_id)), target_(target), files_(files), shift_(shift), buffer_(kCopyBufferSize) {
+    list_.emplace(entry_list(layers, diff_id));
   }
 
   void run() {
@@ -241,7 +250,7 @@ void merge_layers(const Store& store, const std::vector<Digest>& diff_ids, const
     check(::fchown(directory.get(), shift.uid(0), shift.gid(0)), "set owner of", target);
   }
   for (const Digest& diff_id : diff_ids) {
-    LayerMerger(store.layers().tree_path(diff_id).parent_path(), directory.get(), files, shift).run();
+    LayerMerger(store.layers(), diff_id, directory.get(), files, shift).run();
   }
 }
 

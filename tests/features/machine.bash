@@ -59,12 +59,13 @@ serve() { play "$(pid_of "$1")" serve "$2" "$1"; }
 
 # What containers must leave as it was: interfaces, addresses, routes, rules, mounts.
 machine_state() {
-  ip -o link | sed -E 's/^[0-9]+: //; s/(qlen|mtu) [0-9]+//' | sort
+  ip -o link 2>/dev/null | sed -E 's/^[0-9]+: //; s/(qlen|mtu) [0-9]+//' | sort
   ip -o addr | sed -E 's/^[0-9]+: //; s/(valid|preferred)_lft [0-9]+sec//g' | sort
   ip route show table all | sed -E '/^anycast /d; s/expires [0-9]+sec//' | sort # anycast: what every router has
   ip rule
   nft list ruleset
-  awk '{print $5}' /proc/self/mountinfo | sort | grep -F "$work" || true # others' end with their makers
+  # Others' mounts end with their makers; the namespace in which layers are mounted stays as long as these.
+  awk '{print $5}' /proc/self/mountinfo | sort | grep -F "$work" | grep -v '/store\.ns$' || true
 }
 
 # same_as STATE: waits until the host looks as it did, or shows what is left.

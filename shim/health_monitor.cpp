@@ -56,10 +56,12 @@ HealthMonitor::~HealthMonitor() {
 }
 
 void HealthMonitor::suspend() {
+  is_suspended_ = true;
   loop_.cancel(timer_);
 }
 
 void HealthMonitor::go_on() {
+  is_suspended_ = false;
   if (probe_) {
     wait_for_probe();
   } else {
@@ -72,6 +74,7 @@ bool HealthMonitor::in_start_period() const {
 }
 
 void HealthMonitor::schedule() {
+  if (is_suspended_) return;  // a probe that had ended just before: a new one would not get out of clone3
   const bool is_early = report().status == "starting" && in_start_period();
   const std::int64_t interval = to_ms(is_early ? settings_.start_interval_ns : settings_.interval_ns);
   timer_ = loop_.after_ms(interval, [this] { start_probe(); });

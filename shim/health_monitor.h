@@ -67,6 +67,7 @@ class HealthMonitor {
   ProbeResult result_;
   bool is_cut_ = false;
   bool is_late_ = false;
+  bool is_suspended_ = false;
 };
 
 }  // namespace ctr

@@ -63,6 +63,11 @@ is "$(probes)" "$before" "probes of a paused container"
 ctr unpause sick >/dev/null
 eventually 60 bash -c "[ \"\$('$CTR' inspect -f '{{json .State.Health.Log}}' sick)\" != '$before' ]"
 is "$(state sick Health.Status)" healthy
+# At whatever moment of a probe a pause comes.
+for _ in $(seq 40); do
+  timeout 60 "$CTR" pause sick >/dev/null
+  timeout 60 "$CTR" unpause sick >/dev/null
+done
 # A paused one can be stopped.
 ctr pause sick >/dev/null
 ctr stop -t 5 sick >/dev/null

@@ -23,7 +23,6 @@ namespace {
 
 constexpr const char* kNamespaceFile = "store.ns";
 constexpr const char* kLockFile = "store.ns.lock";
-constexpr const char* kProbedFile = "erofs.probed";
 
 struct stat stat_of(const fs::path& path) {
   struct stat info = {};
@@ -96,7 +95,6 @@ Fd mount_erofs_detached(const fs::path& image) {
 const std::string& why_no_erofs(const fs::path& scratch) {
   static const std::string why = [&]() -> std::string {
     if (overlay_xattrs_of_this_process() != OverlayXattrs::Trusted) return "mounting them needs root";
-    const TraceSpan span("probe erofs", scratch.native());
     try {
       try_erofs(scratch);
       return {};
@@ -119,18 +117,6 @@ LayerMounts::~LayerMounts() = default;
 
 fs::path LayerMounts::image_path(const Digest& diff_id) const {
   return layers_ / diff_id.hex() / kErofsFileName;
-}
-
-std::string LayerMounts::why_no_images() const {
-  if (overlay_xattrs_of_this_process() != OverlayXattrs::Trusted) return why_no_erofs(root_);
-  const std::string probed = current_boot_id() + " " + std::to_string(stat_of(root_).st_dev) + "\n";
-  const fs::path file = run_ / kProbedFile;
-  if (find_file(file, 1000) == probed) return {};
-  const std::string& why = why_no_erofs(root_);
-  if (!why.empty()) return why;
-  make_directories(run_, 0700);
-  write_file_atomic(file, probed, Durability::Cached);
-  return {};
 }
 
 // A namespace of another life of these directories (another disk is mounted there now) is of no use.

@@ -25,10 +25,6 @@ class LayerMounts {
   LayerMounts(LayerMounts&&) noexcept;
   ~LayerMounts();
 
-  /// why_no_erofs for this store. That images can be mounted is remembered in the run directory until the machine
-  /// restarts: finding out takes longer than many a command.
-  std::string why_no_images() const;
-
   /// Mounts those of these layers that are images and not mounted yet. The file of the namespace in which all their
   /// paths lead to their trees; empty when none of them is an image.
   fs::path mount(std::span<const Digest> diff_ids) const;

@@ -117,10 +117,9 @@ LayerStore::LayerStore(fs::path root, fs::path run, UnsyncedMarkers markers, Lay
 }
 
 LayerForm LayerStore::form() const {
-  if (format_ == LayerFormat::Directory) return LayerForm::Directory;
-  const std::string why = mounts_.why_no_images();
+  if (format_ != LayerFormat::Erofs) return LayerForm::Directory;
+  const std::string& why = why_no_erofs(root_);
   if (why.empty()) return LayerForm::Erofs;
-  if (format_ == LayerFormat::Auto) return LayerForm::Directory;
   throw Error(ErrorKind::Unavailable, "the layer format erofs is demanded, but this machine can't mount images: " + why);
 }
 

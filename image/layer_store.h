@@ -22,8 +22,8 @@ namespace ctr {
 
 enum class LayerForm { Directory, Erofs };
 
-/// Which form new layers get. Auto is an image where this machine can mount them, else a directory; where the
-/// environment's CTR_LAYER_FORMAT ("directory", "erofs") says otherwise, for tests, that.
+/// Which form new layers get. Auto is a directory, where the environment's CTR_LAYER_FORMAT ("directory", "erofs") does
+/// not say otherwise, for tests.
 enum class LayerFormat { Auto, Directory, Erofs };
 /// Throws Invalid for another word.
 LayerFormat parse_layer_format(std::string_view text);

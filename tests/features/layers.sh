@@ -71,13 +71,6 @@ ctr start box >/dev/null
 is "$(ctr exec box cat /data/sub/two)" changed
 ctr rm -f box other >/dev/null
 
-# Nobody forces a form: images; the configuration does.
-mkdir -p "$work/config/ctr"
-form() { (unset CTR_LAYER_FORMAT; XDG_CONFIG_HOME=$work/config ctr info --format '{{json .DriverStatus}}'); }
-is "$(form)" '[["Layer Format","erofs"]]' "auto"
-echo '{"layer-format": "directory"}' >"$work/config/ctr/config.json"
-is "$(form)" '[["Layer Format","directory"]]'
-
 # The same bytes out of either form.
 ctr save app -o "$work/app.tar"
 id=$(ctr inspect --format '{{.Id}}' app)

@@ -17,7 +17,7 @@ namespace {
 class MergedTree : public testing::TestWithParam<LayerForm> {
  protected:
   void SetUp() override {
-    const std::string why = GetParam() == LayerForm::Erofs ? store().layers().mounts().why_no_images() : "";
+    const std::string why = GetParam() == LayerForm::Erofs ? why_no_erofs(fixture_.path()) : "";
     if (!why.empty()) GTEST_SKIP() << why;
   }
   Digest layer(const TarBuilder& builder) {

@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "base/user_namespace.h"
 #include "engine/build_services.h"
+#include "engine/networks.h"
 #include "runtime/bridge_network.h"
 #include "runtime/network_service.h"
 #include "runtime/resolver_files.h"
@@ -141,7 +142,7 @@ std::unique_ptr<BuildNetwork> open_build_network(Context& context, const std::st
   if (const auto uplink = connect_session(paths); is_default && uplink && !uplink->name_server) {
     return std::make_unique<HostBuildNetwork>();
   }
-  return std::make_unique<BridgedBuildNetwork>(paths, is_default ? default_network(paths) : *network);
+  return std::make_unique<BridgedBuildNetwork>(paths, is_default ? default_network(context) : *network);
 }
 
 void tidy_dead_build_networks(Context& context) {

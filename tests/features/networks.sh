@@ -188,6 +188,14 @@ is "$(ask "$(pid_of lone)" tcp 2001:db8:113::2 7000)" "world fd99::1" "from it t
 ip route add 172.30.0.0/16 via 10.99.0.2
 for i in $(seq 16); do ctr network create "pool$i" >/dev/null; done
 has_not "$(ctr network inspect -f '{{range .IPAM.Config}}{{.Subnet}} {{end}}' $(ctr network ls -q --filter driver=bridge))" 172.30. "a pool of the host's route"
+# The configuration's pools hold for whoever comes first, a build too.
+mkdir -p "$work/pools/ctr"
+echo '{"default-address-pools": [{"base": "10.66.0.0/16", "size": 24}]}' >"$work/pools/ctr/config.json"
+pooled() { CTR_ROOT=$work/pooled CTR_RUN=$work/pooled-run XDG_CONFIG_HOME=$work/pools "$CTR" "$@"; }
+ctr save busybox | pooled load >/dev/null
+printf 'FROM busybox\nRUN true\n' | pooled build -q - >/dev/null
+is "$(pooled network inspect -f '{{(index .IPAM.Config 0).Subnet}}' bridge)" 10.66.0.0/24
+pooled system reset -f >/dev/null
 ip route add 172.20.0.0/14 via 10.99.0.2 table 77
 ip link set eth0 mtu 1400
 ctr network create mtu >/dev/null

@@ -170,6 +170,9 @@ UpdateRequest update_request(const ParsedFlags& flags) {
 }
 
 int update(Invocation& invocation) {
+  if (invocation.flags().none_given()) {
+    throw Error(ErrorKind::Invalid, "you must provide one or more flags when using this command");
+  }
   const UpdateRequest request = update_request(invocation.flags());
   return for_each_argument(invocation, [&](const std::string& name) {
     for (const std::string& warning : update_container(invocation.context(), name, request)) print_warning(warning);

@@ -70,6 +70,7 @@ class ParsedFlags {
 
   /// Was it given?
   bool given(std::string_view name) const { return values_.contains(name); }
+  bool none_given() const { return values_.empty(); }
   bool on(std::string_view name) const;
   const std::string& text(std::string_view name) const;
   std::optional<std::string> find_text(std::string_view name) const;

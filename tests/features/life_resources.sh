@@ -20,6 +20,7 @@ is "$(limit pids/pids.max pids.max)" 50 "pids after update"
 has "$(in_box 'cat /sys/fs/cgroup/cpu.max 2>/dev/null || cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us')" 150000 "cpus after update"
 is "$(ctr inspect -f '{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}}' box)" "100663296 1500000000 50"
 status_is 1 ctr update -m 1k box
+status_is 1 ctr update box
 is "$(ctr inspect -f '{{.HostConfig.Memory}}' box)" 100663296 "a refused update changes nothing"
 
 # stats: the same limit, the number of processes, the columns.

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "base/error.h"
+#include "base/fd_path.h"
 #include "base/lock.h"
 #include "base/rooted_path.h"
 #include "builder/copy_selection.h"
@@ -45,7 +46,7 @@ void set_owner_and_mode(const fs::path& directory, const CacheMount& mount) {
 /// The path of an open file; nothing if the one that the kernel names leads elsewhere, as it does in detached mounts.
 std::optional<fs::path> path_of(int fd) {
   std::error_code error;
-  const fs::path path = fs::read_symlink("/proc/self/fd/" + std::to_string(fd), error);
+  const fs::path path = fs::read_symlink(fd_path(fd), error);
   struct ::stat by_fd = {};
   struct ::stat by_path = {};
   if (error || ::fstat(fd, &by_fd) != 0 || ::lstat(path.c_str(), &by_path) != 0) return std::nullopt;

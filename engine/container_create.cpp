@@ -144,7 +144,7 @@ void map_mounts(Context& context, ContainerRecord& record, const FoundImage& ima
   for (MountPoint& mount : record.mounts) {
     if (mount.id_mapping != "idmap") continue;
     if (!mapping) {
-      const Fd root = mount_overlay(plan_rootfs(context.store(), image.image.diff_ids(), std::nullopt));
+      const Fd root = open_rootfs_view(context.store(), image.image.diff_ids());
       mapping = caller_mapping(resolve_user(read_user_database(root.get()), record.config.user, {}));
     }
     mount.id_mapping = *mapping;

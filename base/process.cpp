@@ -55,14 +55,14 @@ std::optional<fs::path> find_program(std::string_view name) {
   return std::nullopt;
 }
 
-namespace {
-
-std::vector<char*> pointers(const std::vector<std::string>& texts) {
+std::vector<char*> exec_array(const std::vector<std::string>& texts) {
   std::vector<char*> result;
   for (const std::string& text : texts) result.push_back(const_cast<char*>(text.c_str()));
   result.push_back(nullptr);
   return result;
 }
+
+namespace {
 
 /// Everything that the child needs, made before the fork.
 struct SpawnPlan {
@@ -122,9 +122,9 @@ ChildProcess spawn(const Command& command) {
 
   SpawnPlan plan;
   plan.program = program->native();
-  plan.argv = pointers(command.argv);
+  plan.argv = exec_array(command.argv);
   if (command.env) {
-    plan.envp = pointers(*command.env);
+    plan.envp = exec_array(*command.env);
   } else {
     for (char** entry = environ; *entry != nullptr; ++entry) plan.envp.push_back(*entry);
     plan.envp.push_back(nullptr);

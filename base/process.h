@@ -70,6 +70,9 @@ struct CommandOutput {
 /// Runs the program to its end, feeding `input` and collecting both outputs, each up to `limit` bytes.
 CommandOutput run_command(Command command, std::string_view input = {}, std::uint64_t limit = 16 * kMiB);
 
+/// What exec takes: pointers into the texts, which must outlive it, and a null.
+std::vector<char*> exec_array(const std::vector<std::string>& texts);
+
 /// The file that argv[0] would start, or nothing.
 std::optional<fs::path> find_program(std::string_view name);
 

@@ -37,13 +37,6 @@ constexpr DeviceNode kDevices[] = {{"dev/null", 1, 3},   {"dev/zero", 1, 5},    
                                    {"dev/random", 1, 8}, {"dev/urandom", 1, 9}, {"dev/tty", 5, 0}};
 constexpr const char* kSavedSuffix = ".before-step";
 
-std::vector<char*> pointers(const std::vector<std::string>& texts) {
-  std::vector<char*> result;
-  for (const std::string& text : texts) result.push_back(const_cast<char*>(text.c_str()));
-  result.push_back(nullptr);
-  return result;
-}
-
 /// Everything that the child needs, made before the fork.
 struct ChrootPlan {
   std::string root;
@@ -152,8 +145,8 @@ ChildProcess start_in_chroot(const fs::path& root, const ProcessSpec& process, c
   Pipe report = make_pipe();
   ChrootPlan plan{.root = root,
                   .directory = process.cwd.empty() ? "/" : process.cwd,
-                  .arguments = pointers(process.args),
-                  .environment = pointers(environment),
+                  .arguments = exec_array(process.args),
+                  .environment = exec_array(environment),
                   .candidates = candidates_of(process),
                   .programs = {},
                   .groups = {user.additional_gids.begin(), user.additional_gids.end()},
@@ -161,7 +154,7 @@ ChildProcess start_in_chroot(const fs::path& root, const ProcessSpec& process, c
                   .gid = user.gid,
                   .streams = {streams.in, streams.out, streams.err},
                   .report = report.write.get()};
-  plan.programs = pointers(plan.candidates);
+  plan.programs = exec_array(plan.candidates);
   const pid_t pid = check(::fork(), "start", process.args.front());
   if (pid == 0) {
     const int error = become(plan);

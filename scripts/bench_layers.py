@@ -107,7 +107,7 @@ class Bench:
             port = probe.getsockname()[1]
         store = Store(self.work, "server", "auto")
         self.server = subprocess.Popen([CTR, "registry", "serve", "--listen", f"127.0.0.1:{port}"], env=store.env,
-                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.name = f"127.0.0.1:{port}/bench:1"
         for _ in range(200):
             with socket.socket() as probe:

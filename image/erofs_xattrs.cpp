@@ -22,6 +22,14 @@ struct Prefix {
 };
 constexpr Prefix kPrefixes[] = {{"user.", 1}, {"trusted.", 4}, {"security.", 6}};
 
+/// As a directory's file system would say: with such a value every exec of the file would fail, so nobody meant it.
+bool is_value_for_linux(std::string_view name, const std::string& value) {
+  if (name == "user.") return false;
+  if (name != "security.capability") return true;
+  // struct vfs_cap_data, struct vfs_ns_cap_data: the revision is the fourth byte.
+  return (value.size() == 20 && value[3] == 2) || (value.size() == 24 && value[3] == 3);
+}
+
 }  // namespace
 
 ErofsXattrs::Key ErofsXattrs::key_of(std::string_view name, const std::string& value) {
@@ -56,7 +64,8 @@ void ErofsXattrs::count(const std::string& path, const Xattrs& xattrs) {
   if (size_limit(xattrs) > kBodyLimit) throw Error(ErrorKind::Invalid, "file " + path + " has too many attributes");
   for (const auto& [name, value] : xattrs) {
     Key key = key_of(name, value);
-    if (std::get<0>(key) == 0 || name.size() > 255 || value.size() > kValueLimit)
+    if (std::get<0>(key) == 0 || name.size() > 255 || value.size() > kValueLimit ||
+        !is_value_for_linux(name, value))
       throw Error(ErrorKind::Invalid, "file " + path + " has the attribute " + name + ", which a layer can't hold");
     ++counts_[std::move(key)];
   }

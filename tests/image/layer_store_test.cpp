@@ -216,6 +216,28 @@ TEST_P(LayerStoreTest, ContentOfAnotherSizeIsCorrupt) {
   }
 }
 
+TEST_P(LayerStoreTest, AttributesThatLinuxRefusesAreRefused) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root sets capabilities";
+  const std::vector<std::pair<std::string, std::string>> refused = {
+      {"security.capability", "abc"},
+      {"security.capability", std::string("\1\0\0\2\0", 5)},
+      {"security.capability", std::string("\1\0\0\7\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20)},
+      {"user.", "x"}};
+  for (const auto& [name, value] : refused) {
+    const auto writer = layers_.create(GetParam());
+    Entry entry{"f", EntryType::File, 0644};
+    entry.xattrs[name] = value;
+    NoContent none;
+    EXPECT_THROW(
+        {
+          writer->add(entry, none);
+          writer->commit({Digest::of(name + value), 0, 0});
+        },
+        Error)
+        << name;
+  }
+}
+
 TEST_P(LayerStoreTest, WithoutCommitNothingStays) {
   TarBuilder tar;
   tar.file("a", "1");

@@ -15,6 +15,7 @@
 #include "image/entry_sources.h"
 #include "image/layer_store.h"
 #include "image/tar_reader.h"
+#include "tests/fuzz/tar_mutator.h"
 
 namespace {
 

@@ -10,6 +10,7 @@
 #include "image/entry_list.h"
 #include "image/layer_tree.h"
 #include "image/tar_reader.h"
+#include "tests/fuzz/tar_mutator.h"
 
 namespace {
 

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/rooted_path.h"
+#include "base/text.h"
 
 namespace ctr {
 
@@ -53,6 +54,40 @@ class ListedTreeSource final : public EntrySource {
   std::uint64_t rest_ = 0;
 };
 
+// JSON holds Unicode alone, and names are bytes: those with other than plain letters are written as %XX.
+
+bool is_plain(char c) { return c >= ' ' && c <= '~' && c != '%'; }
+bool is_plain_path(const std::string& path) { return std::ranges::all_of(path, is_plain); }
+
+std::string escaped(const std::string& path) {
+  constexpr char kDigits[] = "0123456789ABCDEF";
+  std::string result;
+  for (const char c : path) {
+    if (is_plain(c)) {
+      result += c;
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      result += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
+    }
+  }
+  return result;
+}
+
+std::string unescaped(const std::string& text) {
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      result += text[i];
+      continue;
+    }
+    const auto byte = parse_uint(text.substr(i + 1, 2), 16);
+    if (!byte || i + 2 >= text.size()) throw Error(ErrorKind::Corrupt, "\"" + text + "\" is no escaped path");
+    result += static_cast<char>(*byte);
+    i += 2;
+  }
+  return result;
+}
+
 }  // namespace
 
 std::unique_ptr<EntrySource> read_layer_directory(const fs::path& tree, std::string entry_list) {
@@ -60,6 +95,15 @@ std::unique_ptr<EntrySource> read_layer_directory(const fs::path& tree, std::str
 }
 
 Json to_json(const LayerInfo& info) {
+  std::vector<std::string> plain;
+  std::vector<std::string> others;
+  for (const std::string& path : info.implied) {
+    if (is_plain_path(path)) {
+      plain.push_back(path);
+    } else {
+      others.push_back(escaped(path));
+    }
+  }
   return Json::object({{"v", kLayerVersion},
                        {"diffId", info.identity.diff_id.str()},
                        {"tarSize", info.identity.tar_size},
@@ -67,7 +111,8 @@ Json to_json(const LayerInfo& info) {
                        {"form", info.form == LayerForm::Erofs ? "erofs" : "directory"},
                        {"entries", info.entries},
                        {"contentSize", info.content_size},
-                       {"implied", info.implied}});
+                       {"implied", plain},
+                       {"impliedEscaped", others}});
 }
 
 LayerInfo layer_info_from_json(const Json& json) {
@@ -79,6 +124,9 @@ LayerInfo layer_info_from_json(const Json& json) {
   info.entries = static_cast<std::uint64_t>(json.int_or("entries"));
   info.content_size = static_cast<std::uint64_t>(json.int_or("contentSize"));
   info.implied = json.strings("implied");
+  const std::vector<std::string> others = json.strings("impliedEscaped");
+  for (const std::string& text : others) info.implied.push_back(unescaped(text));
+  std::ranges::sort(info.implied, [](const auto& left, const auto& right) { return compare_paths(left, right) < 0; });
   return info;
 }
 

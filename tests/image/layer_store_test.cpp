@@ -120,6 +120,18 @@ TEST_P(LayerStoreTest, TreeHasWhatTheTarSays) {
   EXPECT_EQ(info.content_size, 7u);
 }
 
+TEST_P(LayerStoreTest, ParentsThatATarLeavesOutAreKnownByTheirBytes) {
+  TarBuilder tar;
+  tar.file("\xff/%41/\xc3\xa4/f", "x");
+  const LayerInfo made = unpack(tar.finish());
+  EXPECT_EQ(made.implied, (std::vector<std::string>{"", "\xff", "\xff/%41", "\xff/%41/\xc3\xa4"}));
+  std::vector<std::string> found = layers_.info(made.identity.diff_id).implied;
+  EXPECT_EQ(found, made.implied) << "names need not be UTF-8";
+  const auto list = entries(made);
+  ASSERT_EQ(list.size(), 1u);
+  EXPECT_EQ(list[0].entry.path, "\xff/%41/\xc3\xa4/f");
+}
+
 TEST_P(LayerStoreTest, EntriesComeBackInCanonicalOrder) {
   TarBuilder tar;
   tar.file("z", "last")

@@ -26,8 +26,15 @@ constexpr Prefix kPrefixes[] = {{"user.", 1}, {"trusted.", 4}, {"security.", 6}}
 bool is_value_for_linux(std::string_view name, const std::string& value) {
   if (name == "user.") return false;
   if (name != "security.capability") return true;
-  // struct vfs_cap_data, struct vfs_ns_cap_data: the revision is the fourth byte.
-  return (value.size() == 20 && value[3] == 2) || (value.size() == 24 && value[3] == 3);
+  // struct vfs_ns_cap_data, in little-endian words: revision and a flag, four of capabilities, in revision 3 the root.
+  const auto word = [&](std::size_t at) {
+    std::uint32_t result = 0;
+    for (std::size_t i = 4; i-- > 0;) result = result << 8 | static_cast<unsigned char>(value[at + i]);
+    return result;
+  };
+  if (value.size() != 20 && value.size() != 24) return false;
+  const std::uint32_t revision = word(0) & ~1U;
+  return value.size() == 20 ? revision == 0x02000000 : revision == 0x03000000 && word(20) != 0xFFFFFFFF;
 }
 
 }  // namespace
@@ -60,12 +67,18 @@ std::uint64_t ErofsXattrs::size_limit(const Xattrs& xattrs) {
   return size;
 }
 
+void ErofsXattrs::check_values(const std::string& path, const Xattrs& xattrs) {
+  for (const auto& [name, value] : xattrs) {
+    if (!is_value_for_linux(name, value))
+      throw Error(ErrorKind::Invalid, "file " + path + " has an attribute " + name + " that Linux refuses");
+  }
+}
+
 void ErofsXattrs::count(const std::string& path, const Xattrs& xattrs) {
   if (size_limit(xattrs) > kBodyLimit) throw Error(ErrorKind::Invalid, "file " + path + " has too many attributes");
   for (const auto& [name, value] : xattrs) {
     Key key = key_of(name, value);
-    if (std::get<0>(key) == 0 || name.size() > 255 || value.size() > kValueLimit ||
-        !is_value_for_linux(name, value))
+    if (std::get<0>(key) == 0 || name.size() > 255 || value.size() > kValueLimit)
       throw Error(ErrorKind::Invalid, "file " + path + " has the attribute " + name + ", which a layer can't hold");
     ++counts_[std::move(key)];
   }

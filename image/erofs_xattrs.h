@@ -14,6 +14,8 @@ namespace ctr {
 
 class ErofsXattrs {
  public:
+  /// Throws Invalid, naming `path`, for what Linux would refuse to set. Of every entry, also of those that are replaced.
+  static void check_values(const std::string& path, const Xattrs& xattrs);
   /// Counts the attributes of one inode. Throws Invalid, naming `path`, for what EROFS can't hold.
   void count(const std::string& path, const Xattrs& xattrs);
   /// Decides what is shared; nothing may be counted afterwards.

@@ -78,6 +78,7 @@ class ErofsWriter final : public LayerWriter {
   }
 
   void add(const Entry& entry, FileContent& content) override {
+    ErofsXattrs::check_values(entry.path, entry.xattrs);
     const LayerTree::Placement place = tree_.place(entry);
     if (place.replaced != LayerTree::Existing::Nothing && ++replaced_ >= kSweepAfter + files_.size()) release_replaced();
     if (entry.type != EntryType::File || !place.inode) return;

@@ -134,6 +134,8 @@ void rename_container(Context& context, const std::string& container, const std:
   context.containers().release_name(old_name, id);
   if (network_mode_of(record.host) == NetworkMode::Networks && read_state(context, record).is_running()) {
     rename_endpoints(context.paths(), id, name);
+    note_network_names(context, record);
+    context.containers().save(record, RecordDurability::Cached);
   }
   tell(context, record, "rename", {{"oldName", "/" + old_name}});
 }

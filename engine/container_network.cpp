@@ -172,6 +172,11 @@ PreparedNetwork prepare_network(Context& context, const ContainerRecord& record)
   return prepared;
 }
 
+void note_network_names(const Context& context, ContainerRecord& record) {
+  const std::optional<ContainerNetwork> network = find_container_network(context.paths(), record.id);
+  record.shim.claims_while_running = network ? name_links(context.paths(), *network) : std::vector<fs::path>();
+}
+
 void release_container_network(Context& context, const ContainerRecord& record) {
   if (network_mode_of(record.host) == NetworkMode::Networks) release_network(context.paths(), record.id);
 }

@@ -26,6 +26,9 @@ struct PreparedNetwork {
 /// For a start. Throws NotFound "network x not found", Busy for a taken port. All or nothing.
 PreparedNetwork prepare_network(Context& context, const ContainerRecord& record);
 
+/// Tells the record's shim which names to take back at the end, as the network is now.
+void note_network_names(const Context& context, ContainerRecord& record);
+
 /// Gives everything back. Safe to repeat.
 void release_container_network(Context& context, const ContainerRecord& record);
 

@@ -189,6 +189,7 @@ void connect_network(Context& context, const std::string& name, const std::strin
   }
   if (read_state(context, record).is_running()) connect_running(context, record, network, settings);
   record.networking.endpoints_config[network.name] = settings;
+  note_network_names(context, record);
   context.containers().save(record, RecordDurability::Synced);
   note(context, "connect", network, record);
 }
@@ -213,6 +214,7 @@ void disconnect_network(Context& context, const std::string& name, const std::st
   // Without any network left the mode would bring the first one back at the next start.
   if (record.networking.endpoints_config.empty()) record.host.network_mode = "none";
   else if (record.host.network_mode == recorded) record.host.network_mode = record.networking.endpoints_config.begin()->first;
+  note_network_names(context, record);
   context.containers().save(record, RecordDurability::Synced);
   note(context, "disconnect", network, record);
 }

@@ -128,7 +128,6 @@ NetworkSetup set_up(const Paths& paths, const NetworkRequest& request) {
   }
   save_member(paths, request.container_id, network);
   joining.wait_until_running();
-  setup.claims = releasable_claims(paths, network);
   return setup;
 }
 

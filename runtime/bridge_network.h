@@ -81,8 +81,6 @@ struct NetworkSetup {
   /// For the shim. Its `hold` says that this network is in use: keep it (in whatever process) as long as the container
   /// lives, and close it before release_network() is called.
   NetworkService service;
-  /// Links (of ports and names) that may be unlinked the moment the container has ended, if they name it.
-  std::vector<fs::path> claims;
 };
 
 /// Makes the namespace, joins the networks, publishes the ports. All or nothing; what an earlier life of the container
@@ -97,6 +95,9 @@ const Endpoint* primary_endpoint(const ContainerNetwork& network);
 
 /// Nothing when the container has none (now). This is what `inspect` reads.
 std::optional<ContainerNetwork> find_container_network(const Paths& paths, const std::string& container_id);
+
+/// The links of the container's names, each to its id: to be unlinked the moment it has ended, before anybody is told.
+std::vector<fs::path> name_links(const Paths& paths, const ContainerNetwork& network);
 
 /// Gives back everything a container holds: ports, rules, interfaces, addresses, names, namespace. Idempotent; for the
 /// end of a container, and for whoever finds a dead one. Does nothing when somebody holds the network (again): a

@@ -261,16 +261,15 @@ void give_back_ports(const Paths& paths, const std::string& container_id, const 
   forget_flows(own);
 }
 
-std::vector<fs::path> releasable_claims(const Paths& paths, const ContainerNetwork& network) {
-  std::vector<fs::path> claims;
-  for (const PublishedPort& port : network.ports) claims.push_back(port_claim_path(paths, port));
+std::vector<fs::path> name_links(const Paths& paths, const ContainerNetwork& network) {
+  std::vector<fs::path> links;
   for (const Endpoint& endpoint : network.endpoints) {
     const fs::path names = network_directory(paths, endpoint.network) / "names";
     for (const IpAddress& address : addresses_of(endpoint)) {
-      for (const std::string& name : endpoint.names) claims.push_back(names / resolvable_name(name) / address.str());
+      for (const std::string& name : endpoint.names) links.push_back(names / resolvable_name(name) / address.str());
     }
   }
-  return claims;
+  return links;
 }
 
 }  // namespace ctr

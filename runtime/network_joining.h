@@ -55,7 +55,4 @@ void leave_network(const Paths& paths, const std::string& container_id, const st
 /// Undoes everything of a container. REQUIRES: its lock.
 void give_back_network(const Paths& paths, const std::string& container_id);
 
-/// See NetworkSetup::claims.
-std::vector<fs::path> releasable_claims(const Paths& paths, const ContainerNetwork& network);
-
 }  // namespace ctr

@@ -50,8 +50,9 @@ void remove_network_name(const fs::path& network, const std::string& name, const
                          const std::string& container_id) {
   const fs::path directory = network / "names" / resolvable_name(name);
   const fs::path link = directory / address.str();
-  if (find_link(link) != container_id) return;
-  ::unlink(link.c_str());
+  const std::optional<std::string> holder = find_link(link);
+  if (holder && holder != container_id) return;
+  if (holder) ::unlink(link.c_str());  // the shim may have done it
   ::rmdir(directory.c_str());  // fails while others have the name
 }
 

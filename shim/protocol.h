@@ -188,7 +188,7 @@ struct ShimSettings {
   fs::path seccomp_filter;           // raw BPF program; empty: seccomp.bpf beside config.json if there is one
   fs::path ctr_program;              // `<ctr_program> container-cleanup <id>` is spawned after the last end
   std::vector<std::string> cleanup_arguments;  // put before "container-cleanup", such as {"--root", "/x"}
-  std::vector<fs::path> claims_while_running;  // symlinks (addresses, ports), unlinked at the last end if they name id
+  std::vector<fs::path> claims_while_running;  // symlinks (of names), unlinked at the last end if they name id
   std::vector<fs::path> claims_until_removed;  // symlinks (name), unlinked then as well with auto_remove
 };
 Json to_json(const ShimSettings& settings);

@@ -58,7 +58,10 @@ sleeper web2 --network front --network-alias www
 is "$(resolve early www | wc -w)" 2 "an alias of two containers"
 # After a restart with another address.
 old=$(address_on web front)
-ctr stop -t 1 web >/dev/null
+ctr rename web site
+ctr stop -t 1 site >/dev/null
+find "$CTR_RUN/networks/front/names" -name "$old" | grep . && fail "names of a container that was stopped just now"
+ctr rename site web
 is "$(resolve early web)" "" "the name of a stopped container"
 sleeper squatter --network front --ip "$old"
 ctr start web >/dev/null

@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/fd_path.h"
 #include "base/file.h"
+#include "base/rooted_path.h"
 
 namespace ctr {
 namespace {
@@ -90,7 +92,9 @@ void make_special(int from, int to, const std::string& name, const struct stat& 
     check(::symlinkat(target.c_str(), to, name.c_str()), "create link", name);
   } else {
     check(::mknodat(to, name.c_str(), info.st_mode, info.st_rdev), "create", name);
-    check(::fchmodat(to, name.c_str(), info.st_mode & 07777, 0), "set mode of", name);
+    // By descriptor: chmod follows links, and there may be one by now. On a link itself it fails.
+    const Fd made = open_at(to, name, O_PATH | O_NOFOLLOW);
+    check(::chmod(fd_path(made.get()).c_str(), info.st_mode & 07777), "set mode of", name);
   }
   check(::fchownat(to, name.c_str(), info.st_uid, info.st_gid, AT_SYMLINK_NOFOLLOW), "set owner of", name);
   const timespec times[2] = {info.st_atim, info.st_mtim};
@@ -110,7 +114,9 @@ void TreeCopy::copy_entry(int from, int to, const std::string& name, const std::
   if (info.st_nlink > 1) {
     const auto [known, is_new] = copied_.try_emplace({info.st_dev, info.st_ino}, path);
     if (!is_new) {
-      check(::linkat(target_, known->second.c_str(), to, name.c_str(), 0), "link", path);
+      // Directories on its way may be links by now.
+      const Fd first = open_beneath(target_, known->second, O_PATH | O_NOFOLLOW);
+      check(::linkat(AT_FDCWD, fd_path(first.get()).c_str(), to, name.c_str(), AT_SYMLINK_FOLLOW), "link", path);
       return;
     }
   }

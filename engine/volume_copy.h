@@ -1,5 +1,6 @@
 // Copies a directory tree with everything that makes it the same to a program: owners, modes, times, xattrs, hard links,
-// links, devices and fifos. Works on directory descriptors and never follows a link.
+// links, devices and fifos. Works on directory descriptors and never follows a link, whoever changes the target
+// meanwhile: a running container may have the volume too.
 #pragma once
 
 namespace ctr {

@@ -6,6 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <thread>
+
 #include "base/error.h"
 #include "engine/container_store.h"
 #include "engine/volume_copy.h"
@@ -202,6 +205,43 @@ TEST_F(Volumes, FillingFollowsNoLinkOutOfTheImage) {
   const Volume volume = make("data");
   fill_volume(*context_, "data", open_directory(image).get(), "data");
   EXPECT_TRUE(list_directory(volume.mountpoint).empty());
+}
+
+TEST_F(Volumes, FillingLeadsNowhereElseWhileTheVolumeIsChanged) {
+  const fs::path image = directory_.path() / "image";
+  const fs::path target = directory_.path() / "target";
+  const fs::path outside = directory_.path() / "outside";
+  for (const fs::path& directory : {image / "dir", target / "dir", outside}) make_directories(directory);
+  write_file_atomic(image / "dir/file", "of the image", Durability::Cached);
+  fs::create_hard_link(image / "dir/file", image / "hard");
+  ASSERT_EQ(::mkfifo((image / "pipe").c_str(), 0700), 0);
+  ASSERT_EQ(::chmod((image / "pipe").c_str(), 0777), 0);
+  write_file_atomic(outside / "file", "secret", Durability::Cached, 0600);
+  fs::create_symlink(outside, target / "evil");
+  fs::create_symlink(outside / "file", target / "evil-pipe");
+  std::atomic<bool> is_done = false;
+  std::thread swapper([&] {
+    const Fd place = open_directory(target);
+    while (!is_done) {
+      ::renameat2(place.get(), "dir", place.get(), "evil", RENAME_EXCHANGE);
+      ::renameat2(place.get(), "pipe", place.get(), "evil-pipe", RENAME_EXCHANGE);
+    }
+  });
+  struct stat secret {};
+  for (int round = 0; round < 1000 && secret.st_nlink <= 1; ++round) {
+    try {
+      copy_directory(open_directory(image).get(), open_directory(target).get());
+    } catch (const Error&) {
+      // losing the race may fail
+    }
+    ASSERT_EQ(::stat((outside / "file").c_str(), &secret), 0);
+  }
+  is_done = true;
+  swapper.join();
+  EXPECT_EQ(secret.st_nlink, 1u) << "a file of the host became a file of the volume";
+  EXPECT_EQ(secret.st_mode & 07777, 0600u);
+  EXPECT_EQ(read_file(outside / "file"), "secret");
+  EXPECT_EQ(list_directory(outside), std::vector<std::string>{"file"});
 }
 
 TEST_F(Volumes, OptionsAreMountedAndUnmounted) {

@@ -134,4 +134,10 @@ void attach_mount(int mount, const fs::path& target) {
   check(::move_mount(mount, "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH), "attach a mount at", target);
 }
 
+bool can_change_mount_trees() {
+  // Without attributes it fails in any case, but only an older kernel does not know the call.
+  static const bool is_known = ::mount_setattr(-1, "", 0, nullptr, 0) == 0 || errno != ENOSYS;
+  return is_known;
+}
+
 }  // namespace ctr

@@ -42,4 +42,7 @@ Fd clone_mount(int dir, const fs::path& path, bool is_recursive);
 void attach_mount(int mount, int target);
 void attach_mount(int mount, const fs::path& target);
 
+/// Whether one call changes all mounts below a place (mount_setattr, Linux 5.12).
+bool can_change_mount_trees();
+
 }  // namespace ctr

@@ -131,6 +131,18 @@ class MountParser {
     misfit(mount_.volume_options.has_value(), "volume", "volume-*");
     misfit(mount_.tmpfs_options.has_value(), "tmpfs", "tmpfs-*");
     misfit(image_options_used_, "image", "image-*");
+    check_recursion();
+  }
+
+  void check_recursion() {
+    if (!mount_.bind_options) return;
+    const auto needs = [&](const char* value, const char* other) {
+      refuse(text_, std::string("option 'bind-recursive=") + value + "' requires '" + other + "' to be specified in conjunction");
+    };
+    if (bind().read_only_non_recursive && !mount_.read_only) needs("writable", "readonly");
+    if (!bind().read_only_force_recursive) return;
+    if (!mount_.read_only) needs("readonly", "readonly");
+    if (bind().propagation != "rprivate") needs("readonly", "bind-propagation=rprivate");
   }
 
   const std::string& text_;

@@ -41,7 +41,23 @@ std::string checked_mapping(const std::string& word) {
   return mapping;
 }
 
+/// Of each kind of word one is enough; what follows another of its kind contradicts it.
+void check_mode_kinds(const std::string& mode) {
+  static const std::vector<std::vector<std::string>> kKinds = {
+      {"ro", "rro", "rw"},
+      {"z", "Z"},
+      {"consistent", "cached", "delegated", "default"},
+      {"nocopy"},
+      {"private", "rprivate", "slave", "rslave", "shared", "rshared"}};
+  const std::vector<std::string> words = split(mode, ',');
+  for (const std::vector<std::string>& kind : kKinds) {
+    const auto is_of_kind = [&](const std::string& word) { return std::find(kind.begin(), kind.end(), word) != kind.end(); };
+    if (std::count_if(words.begin(), words.end(), is_of_kind) > 1) refuse("invalid mode: " + mode);
+  }
+}
+
 void apply_mode(const std::string& mode, MountPoint& mount) {
+  check_mode_kinds(mode);
   for (const std::string& word : split(mode, ',')) {
     if (word == "ro" || word == "rro") {  // each is recursive where the kernel can do it
       mount.read_write = false;
@@ -122,6 +138,9 @@ MountPoint bind_of(const MountRequest& request, MountPoint mount) {
   }
   mount.non_recursive = options.non_recursive;
   mount.recursive_read_only = request.read_only && !options.read_only_non_recursive;
+  if (options.read_only_force_recursive && !can_change_mount_trees()) {
+    refuse("invalid mount config for type \"bind\": recursively read-only mounts need Linux 5.12");
+  }
   if (path_exists(request.source)) return mount;
   if (!options.create_mountpoint) {
     refuse("invalid mount config for type \"bind\": bind source path does not exist: " + request.source);

@@ -16,6 +16,8 @@
 #include "engine/emulation.h"
 #include "engine/images.h"
 #include "engine/mount_mapping.h"
+#include "engine/security_options.h"
+#include "engine/volume_label.h"
 #include "engine/volumes.h"
 #include "image/rootfs.h"
 #include "image/store.h"
@@ -88,7 +90,8 @@ fs::path source_of(Context& context, PinnedMounts& pinned, const MountPoint& mou
 
 std::vector<std::string> bind_options(const MountPoint& mount) {
   std::vector<std::string> options = {mount.non_recursive ? "bind" : "rbind"};
-  if (!mount.read_write) options.emplace_back(mount.recursive_read_only && !mount.non_recursive ? "rro" : "ro");
+  const bool is_recursive = mount.recursive_read_only && !mount.non_recursive && can_change_mount_trees();
+  if (!mount.read_write) options.emplace_back(is_recursive ? "rro" : "ro");
   options.push_back(mount.propagation.empty() ? "rprivate" : mount.propagation);
   return options;
 }
@@ -111,6 +114,7 @@ MountSpec tmpfs_spec(const MountPoint& mount) {
 
 std::vector<MountSpec> prepare_mounts(Context& context, const ContainerRecord& record) {
   PinnedMounts pinned(context, record.id);
+  const std::string file_label = has_selinux() ? parse_security_options(record.host).selinux_file_label : "";
   std::vector<MountSpec> mounts;
   for (const MountPoint& mount : record.mounts) {
     if (mount.type == "tmpfs") {
@@ -121,6 +125,8 @@ std::vector<MountSpec> prepare_mounts(Context& context, const ContainerRecord& r
     spec.destination = mount.destination;
     spec.type = "bind";
     spec.source = source_of(context, pinned, mount);
+    const std::string label = mount.type == "image" ? "" : volume_label(mount.mode, file_label);
+    if (!label.empty()) relabel_tree(spec.source, label);
     spec.options = bind_options(mount);
     if (!mount.id_mapping.empty()) {
       MountMapping mapping = parse_mount_mapping(mount.id_mapping);

@@ -33,6 +33,7 @@ void apply_seccomp(const std::string& value, SecurityOptions& options) {
 void apply_label(const std::string& option, const std::string& value, SecurityOptions& options) {
   if (value == "disable") {
     options.selinux_label.clear();
+    options.selinux_file_label.clear();
     return;
   }
   const auto parts = cut(value, ':');
@@ -44,6 +45,10 @@ void apply_label(const std::string& option, const std::string& value, SecurityOp
   if (place == 4 && key != "filetype") throw Error(ErrorKind::Invalid, "invalid --security-opt: \"" + option + "\"");
   if (place < 4) context[place] = parts->second;
   options.selinux_label = join(context, ":");
+  std::string file_type = "container_file_t";
+  if (!options.selinux_file_label.empty()) file_type = split_at_most(options.selinux_file_label, ':', 4)[2];
+  if (key == "filetype") file_type = parts->second;
+  options.selinux_file_label = context[0] + ":object_r:" + file_type + ":" + context[3];
 }
 
 void apply_option(const std::string& option, SecurityOptions& options) {

@@ -18,6 +18,7 @@ struct SecurityOptions {
   std::string seccomp_profile;  // the profile's JSON; empty: the default one
   std::string apparmor_profile;
   std::string selinux_label;
+  std::string selinux_file_label;  // that of files which only this container may use
 };
 
 /// Throws Invalid in Docker's words for an option that is not known.

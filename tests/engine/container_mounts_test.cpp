@@ -37,6 +37,9 @@ TEST(ParseBind, AnythingElseIsAVolume) {
 
 TEST(ParseBind, RefusesWhatDockerRefuses) {
   EXPECT_EQ(refusal("/a:/b:what"), "invalid mode: what");
+  for (const char* mode : {"ro,rw", "z,Z", "cached,delegated", "rslave,rshared"}) {
+    EXPECT_EQ(refusal(std::string("/a:/b:") + mode), std::string("invalid mode: ") + mode);
+  }
   EXPECT_NE(refusal("/a:/"), "accepted");
   EXPECT_NE(refusal("/a:b"), "accepted");
   EXPECT_NE(refusal("/a"), "accepted");

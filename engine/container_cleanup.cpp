@@ -1,5 +1,6 @@
 #include "engine/container_cleanup.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <thread>
@@ -119,6 +120,12 @@ void remove_stopped(Context& context, const ContainerRecord& record, RemoveVolum
 
 namespace {
 
+/// Whether it ran when the machine went down: nothing is known of that run, and no group is left of it.
+bool is_lost(Context& context, const ContainerRecord& record) {
+  return record.has_been_started && !path_exists(context.containers().run_directory(record.id) / kShimLock) &&
+         (record.cgroup_path.empty() || !Cgroup::open(record.cgroup_path).exists());
+}
+
 /// Tidies after a container that has ended, and removes it if that was asked for.
 void tidy_container(Context& context, const std::string& id) {
   std::optional<FileLock> lock;
@@ -132,7 +139,7 @@ void tidy_container(Context& context, const std::string& id) {
   const ContainerRecord record = context.containers().load(id);
   if (read_state(context, record).is_running()) return;  // started again meanwhile
   settle_last_run(context, record);
-  const bool has_run = path_exists(context.containers().directory(id) / kExitFile);
+  const bool has_run = path_exists(context.containers().directory(id) / kExitFile) || is_lost(context, record);
   if (record.host.auto_remove && has_run) remove_stopped(context, record, RemoveVolumes::Yes);
 }
 
@@ -146,6 +153,17 @@ bool is_abandoned(const fs::path& directory, const fs::path& run_directory) {
   return !path_exists(directory / kExitFile) || now() - written > kPatience;
 }
 
+/// After a reboot the run directory is empty and names no container; of those with --rm nothing may stay. Once a boot.
+void remove_lost_containers(Context& context) {
+  const fs::path mark = context.paths().run / "lost-removed";
+  if (path_exists(mark)) return;
+  for (const ContainerRecord& record : context.containers().list()) {
+    if (record.host.auto_remove && is_lost(context, record)) tidy_container(context, record.id);
+  }
+  make_directories(context.paths().run);
+  open_file(mark, O_WRONLY | O_CREAT, 0600);
+}
+
 }  // namespace
 
 void cleanup_container(Context& context, const std::string& id) {
@@ -156,6 +174,7 @@ void cleanup_container(Context& context, const std::string& id) {
 }
 
 void tidy_dead_containers(Context& context) {
+  remove_lost_containers(context);
   for (const std::string& id : list_directory(context.paths().run / "containers")) {
     const fs::path run_directory = context.containers().run_directory(id);
     if (is_abandoned(context.containers().directory(id), run_directory)) tidy_container(context, id);

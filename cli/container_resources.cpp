@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 #include <map>
+#include <optional>
 #include <thread>
 
 #include "base/text.h"
@@ -14,7 +15,7 @@
 #include "cli/output.h"
 #include "engine/container_stats.h"
 #include "engine/container_store.h"
-#include "engine/networks.h"
+#include "engine/port_reach.h"
 #include "engine/publish_options.h"
 
 namespace ctr {
@@ -194,13 +195,15 @@ int port(Invocation& invocation) {
   if (!wanted.empty() && wanted.find('/') == std::string::npos) wanted += "/tcp";
   // Scripts read these lines as Docker prints them; people are told more.
   const bool says_reach = invocation.flags().on("reach") || ::isatty(STDOUT_FILENO) == 1;
+  std::optional<PortReach> reach;
+  if (says_reach) reach.emplace(invocation.context());
   bool is_found = false;
   for (const PortSummary& summary : container_ports(invocation.context(), record)) {
     const std::string name = std::to_string(summary.private_port) + "/" + summary.type;
     if (summary.public_port == 0 || (!wanted.empty() && wanted != name)) continue;
     const std::string where = bracketed(summary.ip) + ":" + std::to_string(summary.public_port);
-    const std::string reach = says_reach ? " (" + port_reach(summary) + ")" : "";
-    write_standard_out((wanted.empty() ? name + " -> " : "") + where + reach + "\n");
+    const std::string words = reach ? " (" + reach->words(record, summary) + ")" : "";
+    write_standard_out((wanted.empty() ? name + " -> " : "") + where + words + "\n");
     is_found = true;
   }
   if (!wanted.empty() && !is_found) {

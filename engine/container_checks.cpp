@@ -119,6 +119,10 @@ void check_modes(const ContainerConfig& config, const HostConfig& host) {
   }
 }
 
+[[noreturn]] void refuse_links() {
+  throw Error(ErrorKind::Unavailable, "--link is not supported: containers of one network find each other by name");
+}
+
 void check_host_words(const HostConfig& host) {
   const std::string& runtime = host.runtime;
   if (!runtime.empty() && runtime != "ctr" && runtime != "runc" && runtime != "io.containerd.runc.v2") {
@@ -128,8 +132,9 @@ void check_host_words(const HostConfig& host) {
   if (!host.storage_opt.empty()) {
     throw Error(ErrorKind::Unavailable, "--storage-opt is not supported: a container's layer has no size limit here");
   }
-  if (!host.links.empty()) {
-    throw Error(ErrorKind::Unavailable, "--link is not supported: containers of one network find each other by name");
+  if (!host.links.empty()) refuse_links();
+  for (const auto& [port, bindings] : host.port_bindings) {
+    if (port.ends_with("/sctp")) throw Error(ErrorKind::Unavailable, "port " + port + ": sctp is not supported yet");
   }
   if (!host.volume_driver.empty() && host.volume_driver != "local") {
     refuse("error looking up volume plugin " + host.volume_driver + ": plugin \"" + host.volume_driver + "\" not found");
@@ -155,6 +160,7 @@ void check_health(const HealthConfig& health) {
 }  // namespace
 
 void check_endpoint(const EndpointSettings& settings) {
+  if (!settings.links.empty()) refuse_links();
   if (settings.ipam_config && !settings.ipam_config->link_local_ips.empty()) {
     throw Error(ErrorKind::Unavailable, "--link-local-ip is not supported");
   }

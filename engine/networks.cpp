@@ -420,12 +420,4 @@ PruneReport prune_networks(Context& context, const Filters& filters) {
 
 void retire_unused_networks(Context& context) { retire_idle_networks(context.paths(), WhenIdle::Wait); }
 
-std::string port_reach(const PortSummary& port) {
-  const std::optional<IpAddress> address = IpAddress::find(port.ip);
-  if (!address || port.public_port == 0) return "from containers on the same networks";
-  if (address->is_loopback()) return "from this host only";
-  if (address->is_any()) return "from this host, its neighbours and its containers";
-  return "from whoever reaches " + port.ip;
-}
-
 }  // namespace ctr

@@ -76,7 +76,4 @@ void disconnect_network(Context& context, const std::string& network, const std:
 /// each other find them: for the end of a process that nobody waits for.
 void retire_unused_networks(Context& context);
 
-/// From where a published port can be reached, in words for `ctr port` and `ctr info`.
-std::string port_reach(const PortSummary& port);
-
 }  // namespace ctr

@@ -5,6 +5,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <optional>
+
 #include "base/file.h"
 #include "base/text.h"
 #include "base/time.h"
@@ -12,7 +14,7 @@
 #include "engine/container_store.h"
 #include "engine/cpu_list.h"
 #include "engine/image_names.h"
-#include "engine/networks.h"
+#include "engine/port_reach.h"
 #include "image/store.h"
 #include "runtime/cgroup.h"
 
@@ -214,10 +216,12 @@ namespace {
 /// From where each published port can be reached, in words.
 Json published_ports(Context& context) {
   Json list = Json::array();
+  std::optional<PortReach> reach;
   for (const ContainerRecord& record : context.containers().list()) {
     for (const PortSummary& port : container_ports(context, record)) {
       if (port.public_port == 0) continue;
-      list.push_back(record.name + ": " + port_words({port}) + " " + port_reach(port));
+      if (!reach) reach.emplace(context);
+      list.push_back(record.name + ": " + port_words({port}) + " " + reach->words(record, port));
     }
   }
   if (context.configuration().publish_address.empty()) return list;

@@ -39,7 +39,7 @@ const std::map<std::string, unsigned long>& propagation_words() {
   return kWords;
 }
 
-/// The kernel's NFS wants a number; mount.nfs(8) would look the name up.
+/// The kernel wants a number; mount.cifs(8) would look the name up.
 std::string with_resolved_address(const std::string& word) {
   const std::string host = word.substr(std::string("addr=").size());
   if (IpAddress::find(host)) return word;
@@ -93,6 +93,11 @@ void check_volume_options(const StringMap& options) {
       throw Error(ErrorKind::Invalid, std::string("missing required option: \"") + needed + "\"");
     }
   }
+  const std::string& type = options.at("type");
+  if (type == "nfs" || type == "nfs4") {
+    throw Error(ErrorKind::Unavailable, "volumes of type " + type + " are not supported yet: mount it on the host, and make the "
+                                        "volume with type=none, o=bind and the mount's path as device");
+  }
 }
 
 bool has_volume_mount(const StringMap& options) { return options.contains("device"); }
@@ -114,7 +119,7 @@ bool is_mounted(const fs::path& directory) {
 void mount_volume_options(const StringMap& options, const fs::path& directory) {
   const std::string type = option(options, "type");
   const std::string device = option(options, "device");
-  const bool is_network = type == "nfs" || type == "nfs4" || type == "cifs";
+  const bool is_network = type == "cifs";
   const MountOptions parsed = parse_options(option(options, "o"), is_network);
   const std::string subject = device + " (" + type + ", " + option(options, "o") + ") on " + directory.native();
   const unsigned long first = parsed.flags & (parsed.flags & MS_BIND ? MS_BIND | MS_REC : ~0ul);

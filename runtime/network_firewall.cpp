@@ -33,24 +33,24 @@ bool concerns(std::uint8_t family, const NetworkRecord& record) {
   return family == NFPROTO_IPV4 || family == NFPROTO_INET || (family == NFPROTO_IPV6 && record.ipv6);
 }
 
+/// The chain of the same table that is meant for exceptions.
+std::pair<Place, std::string> exceptions_of(const std::vector<ForeignChain>& chains, const ForeignChain& chain) {
+  std::pair<Place, std::string> found{Place::None, {}};
+  for (const ForeignChain& other : chains) {
+    if (other.family != chain.family || other.table != chain.table) continue;
+    if (other.name == "DOCKER-USER") return {Place::Docker, other.name};
+    if (other.name == "ufw-user-forward" || other.name == "ufw6-user-forward") found = {Place::Ufw, other.name};
+  }
+  return found;
+}
+
 std::vector<Blocker> find_blockers(const std::vector<ForeignChain>& chains, const NetworkRecord& record) {
   std::vector<Blocker> blockers;
   for (const ForeignChain& chain : chains) {
     if (chain.hook != std::uint32_t{NF_INET_FORWARD} || chain.policy != std::uint32_t{NF_DROP}) continue;
     if (!concerns(chain.family, record)) continue;
-    Blocker blocker{chain, Place::None, {}};
-    for (const ForeignChain& other : chains) {
-      if (other.family != chain.family || other.table != chain.table) continue;
-      if (other.name == "DOCKER-USER") {
-        blocker.place = Place::Docker;
-      } else if (blocker.place == Place::None && (other.name == "ufw-user-forward" || other.name == "ufw6-user-forward")) {
-        blocker.place = Place::Ufw;
-      } else {
-        continue;
-      }
-      blocker.exceptions = other.name;
-    }
-    blockers.push_back(std::move(blocker));
+    auto [place, exceptions] = exceptions_of(chains, chain);
+    blockers.push_back({chain, place, std::move(exceptions)});
   }
   return blockers;
 }
@@ -138,6 +138,29 @@ std::vector<std::string> admit_bridge(const Paths& paths, const NetworkRecord& r
                        " may reach nothing; open it with: firewall-cmd --zone=trusted --add-interface=" + record.bridge);
   }
   return warnings;
+}
+
+std::vector<DroppingChain> dropping_chains() {
+  std::vector<ForeignChain> chains;
+  try {
+    chains = list_chains(NetlinkSocket(NetlinkBus::Netfilter));
+  } catch (const Error&) {
+    return {};  // no nftables, or no right to look
+  }
+  std::vector<DroppingChain> dropping;
+  for (const ForeignChain& chain : chains) {
+    const bool is_forward = chain.hook == std::uint32_t{NF_INET_FORWARD};
+    if (!is_forward && chain.hook != std::uint32_t{NF_INET_LOCAL_IN}) continue;
+    if (chain.policy != std::uint32_t{NF_DROP}) continue;
+    if (chain.family != NFPROTO_IPV4 && chain.family != NFPROTO_IPV6 && chain.family != NFPROTO_INET) continue;
+    if (is_forward && exceptions_of(chains, chain).first == Place::Docker) continue;
+    DroppingChain found;
+    found.name = chain.name + " of table " + family_name(chain.family) + " " + chain.table;
+    found.packets = is_forward ? DropsWhat::Forwarded : DropsWhat::Incoming;
+    if (chain.family != NFPROTO_INET) found.family = chain.family == NFPROTO_IPV4 ? AddressFamily::V4 : AddressFamily::V6;
+    dropping.push_back(std::move(found));
+  }
+  return dropping;
 }
 
 void dismiss_bridge(const NetworkRecord& record) {

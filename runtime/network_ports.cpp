@@ -27,7 +27,7 @@ fs::path claims_directory(const Paths& paths, const ContainerPort& container, st
          (std::string(protocol_name(container.protocol)) + "-" + std::to_string(host_port));
 }
 
-/// Nothing when the port is taken or the host lacks the family; sctp has no socket of ours.
+/// Nothing when the port is taken or the host lacks the family.
 struct BindResult {
   std::optional<ForwardRule> rule;
   int error = 0;
@@ -108,27 +108,12 @@ std::optional<Conflict> bind_all(const PublishRequest& request, std::uint16_t po
               conflict.error);
 }
 
-/// SCTP ports are claimed, not bound: the forwarder does not speak it.
-std::vector<ForwardRule> claim_sctp(const Paths& paths, const PublishRequest& request) {
-  if (request.host_port_first == 0) {
-    throw Error(ErrorKind::Invalid, "an sctp port needs a host port: " + request.container.str());
-  }
-  std::vector<ForwardRule> rules;
-  for (const IpAddress& address : addresses_of(request)) {
-    ForwardRule rule;
-    rule.port = {request.container, address, request.host_port_first};
-    if (const auto holder = find_link(port_claim_path(paths, rule.port))) {
-      throw_conflict(paths, request, {address, request.host_port_first, EADDRINUSE});
-    }
-    rules.push_back(std::move(rule));
-  }
-  return rules;
-}
-
 }  // namespace
 
 std::vector<ForwardRule> bind_port(const Paths& paths, const PublishRequest& request) {
-  if (request.container.protocol == Protocol::Sctp) return claim_sctp(paths, request);
+  if (request.container.protocol == Protocol::Sctp) {
+    throw Error(ErrorKind::Unavailable, "port " + request.container.str() + ": sctp is not supported yet");
+  }
   std::vector<ForwardRule> rules;
   std::optional<Conflict> conflict;
   if (request.host_port_first == 0) {

@@ -212,12 +212,5 @@ TEST_F(Networks, ContainersInTheHostsNetworkStayThere) {
             std::string::npos);
 }
 
-TEST_F(Networks, PortsSayFromWhereTheyAreReached) {
-  EXPECT_EQ(port_reach({"127.0.0.1", 80, 8080, "tcp"}), "from this host only");
-  EXPECT_EQ(port_reach({"0.0.0.0", 80, 8080, "tcp"}), "from this host, its neighbours and its containers");
-  EXPECT_EQ(port_reach({"10.0.0.5", 80, 8080, "tcp"}), "from whoever reaches 10.0.0.5");
-  EXPECT_EQ(port_reach({"", 80, 0, "tcp"}), "from containers on the same networks");
-}
-
 }  // namespace
 }  // namespace ctr

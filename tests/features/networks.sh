@@ -133,6 +133,8 @@ ctr network connect --alias visitor --ip 10.20.5.77 front behind
 is "$(resolve early visitor)/$(resolve behind early)" "10.20.5.77/$(address_on early front)" "names after connect"
 is "$(ask "$(pid_of behind)" tcp "$(address_on early front)" 7000)" "early 10.20.5.77" "after connect"
 has "$(ctr exec behind cat /etc/hosts)" 10.20.5.77 "the hosts file after connect"
+status_is 1 ctr network connect --link early:e front behind
+has "$(cat "$work/err")" "--link is not supported" "--link is refused by name"
 status_is 1 ctr network connect front behind
 has "$(cat "$work/err")" "already exists in network front" "connected twice"
 status_is 1 ctr network rm back

@@ -54,6 +54,10 @@ has "$(cat "$work/err")" "already allocated to process $played (python3" "a port
 is "$(ctr ps -aq --filter name=no-such | wc -l)" 0 "nothing is left of a failed run"
 status_is 125 ctr run --rm -p 192.0.2.1:8112:80 busybox true
 has "$(cat "$work/err")" "192.0.2.1:8112" "an address that no interface has"
+for form in 8113:80/sctp 80/sctp; do
+  status_is 125 ctr run --rm -p "$form" busybox true
+  has "$(cat "$work/err")" "80/sctp: sctp is not supported yet" "-p $form"
+done
 for form in 99999:80 abc 1.2.3:80:80 80:80:80:80 8000-8001:80-82 '' :80:; do
   status_is 125 ctr run --rm -p "$form" busybox true
   [ -s "$work/err" ] || fail "-p $form has no sentence"
@@ -166,6 +170,13 @@ has "$(ctr port --reach web)" "from this host, its neighbours and its containers
 is "$(ctr port --reach forms 81)" "127.0.0.1:8201 (from this host only)" "ctr port --reach of one on the loopback"
 has "$(ctr info)" "web: 0.0.0.0:8080->80/tcp from this host, its neighbours and its containers" "ctr info names published ports"
 has "$(ctr info)" "forms: 127.0.0.1:8201->81/tcp from this host only" "ctr info says from where"
+has "$(ctr port --reach web)" "[::]:8080 (from this host, its neighbours and its containers; the container does not see the client's address)" "ctr port --reach of a forwarded one"
+# A firewall that drops what is forwarded decides about strangers, whatever is published.
+nft 'add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }'
+has "$(ctr port --reach web)" "0.0.0.0:8080 (from this host; from others what chain FORWARD of table ip filter accepts, which drops by default)" "ctr port --reach behind a firewall"
+has "$(ctr info)" "web: 0.0.0.0:8080->80/tcp from this host; from others what chain FORWARD" "ctr info behind a firewall"
+is "$(ask "$neighbour" tcp 10.99.0.1 8500)" nothing "a stranger behind the firewall"
+nft delete table ip filter
 
 # --- publish-address of the configuration file
 echo '{"publish-address": "127.0.0.1"}' >"$XDG_CONFIG_HOME/ctr/config.json"

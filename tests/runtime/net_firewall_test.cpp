@@ -61,6 +61,19 @@ TEST_F(ForeignFirewall, ExceptionsGoWithTheLastContainer) {
   EXPECT_EQ(shell("nft list ruleset"), before);
 }
 
+TEST_F(ForeignFirewall, ThatDecidesAboutStrangersIsFound) {
+  EXPECT_TRUE(dropping_chains().empty());
+  shell("nft 'add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }; "
+        "add chain ip filter INPUT { type filter hook input priority 0; policy accept; }; "
+        "add table ip6 filter; add chain ip6 filter FORWARD { type filter hook forward priority 0; policy drop; }; "
+        "add chain ip6 filter DOCKER-USER; "
+        "add table inet mine; add chain inet mine strict { type filter hook input priority 5; policy drop; }'");
+  const NetworkSetup setup = start_web();
+  const std::vector<DroppingChain> want = {{"FORWARD of table ip filter", DropsWhat::Forwarded, AddressFamily::V4},
+                                           {"strict of table inet mine", DropsWhat::Incoming, std::nullopt}};
+  EXPECT_EQ(dropping_chains(), want) << "neither Docker's, nor one that accepts, nor our own";
+}
+
 TEST_F(ForeignFirewall, UfwKeepsItsSayAboutStrangers) {
   const Fd neighbour = add_neighbour();
   shell("nft 'add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }; "

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Times networks: ctr against podman and docker, in turn in the same rounds, and against what the kernel gives by itself.
 
-Usage: scripts/bench_network.py [-n ROUNDS] [CASE...]     cases: requests run many
-`requests`: requests a second (wrk) to one server, on the host and through a published port on 127.0.0.1 of each tool; the share of
-the host's is printed. `run`: `run --rm true` on the default bridge, less the same with --network none. `many`: `run -d` as the 200th
-container of a network against the 2nd (with a second ctr network beside, in turn). Each tool needs the image busybox; one that is
-missing is left out and named. Run it as root on a machine that does nothing else; quote the ratios.
+Usage: scripts/bench_network.py [-n ROUNDS] [--address ADDRESS] [CASE...]     cases: requests run many
+`requests`: requests a second (wrk) to one server, on the host and through a published port of each tool, by 127.0.0.1 or the given
+address of the host (docker answers on its loopback by a program of its own, elsewhere by the kernel); the share of the host's is
+printed. `run`: `run --rm true` on the default bridge, less the same with --network none. `many`: `run -d` as the 200th container of a
+network against the 2nd (with a second ctr network beside, in turn). Each tool needs the image busybox; one that is missing is left out
+and named. Run it as root on a machine that does nothing else; quote the ratios.
 """
 import argparse
 import os
@@ -84,10 +85,10 @@ def free_port():
         return sock.getsockname()[1]
 
 
-def wait_for(port):
+def wait_for(address, port):
     for _ in range(500):
         try:
-            with socket.create_connection(("127.0.0.1", port), timeout=1) as sock:
+            with socket.create_connection((address, port), timeout=1) as sock:
                 sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
                 if sock.recv(100):
                     return
@@ -97,12 +98,12 @@ def wait_for(port):
     sys.exit(f"bench: nothing answers on port {port}")
 
 
-def wrk(port, seconds):
-    text = output(["wrk", "-t", "1", "-c", "16", "-d", f"{seconds}s", f"http://127.0.0.1:{port}/"])
+def wrk(address, port, seconds):
+    text = output(["wrk", "-t", "1", "-c", "16", "-d", f"{seconds}s", f"http://{address}:{port}/"])
     return float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1))
 
 
-def bench_requests(tools, rounds):
+def bench_requests(tools, rounds, address):
     if not shutil.which("wrk"):
         sys.exit("bench: requests needs wrk")
     ports, servers = {"host": free_port()}, []
@@ -116,18 +117,18 @@ def bench_requests(tools, rounds):
     rates = {name: [] for name in ports}
     try:
         for port in ports.values():
-            wait_for(port)
-            wrk(port, 1)
+            wait_for(address, port)
+            wrk(address, port, 1)
         for _ in range(rounds):
             for name, port in ports.items():
-                rates[name].append(wrk(port, 2))
+                rates[name].append(wrk(address, port, 2))
     finally:
         for server in servers:
             server.kill()
         for program in tools.values():
             remove(program, "bench-web")
     host = statistics.median(rates["host"])
-    print(f"requests   host {host:.0f}/s", *[f"{name} {statistics.median(rates[name]) / host:.2f} of the host's" for name in tools],
+    print(f"requests   {address}: host {host:.0f}/s", *[f"{name} {statistics.median(rates[name]) / host:.2f} of the host's" for name in tools],
           sep=", ", flush=True)
 
 
@@ -170,6 +171,7 @@ def bench_many(program, rounds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-n", type=int, default=10, help="rounds (default 10)")
+    parser.add_argument("--address", default="127.0.0.1", help="the host's address that clients of `requests` use")
     parser.add_argument("case", nargs="*")
     options = parser.parse_args()
     wanted = options.case or ["requests", "run", "many"]
@@ -179,7 +181,7 @@ def main():
     if "ctr" not in tools:
         sys.exit("bench: ctr needs the image busybox: scripts/base-images busybox")
     if "requests" in wanted:
-        bench_requests(tools, options.n)
+        bench_requests(tools, options.n, options.address)
     if "run" in wanted:
         bench_run(tools, options.n)
     if "many" in wanted:

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <deque>
 #include <future>
-#include <libdeflate.h>
 #include <utility>
 #include <vector>
 #include <zstd.h>
@@ -11,6 +10,7 @@
 #include "base/error.h"
 #include "base/task_pool.h"
 #include "base/text.h"
+#include "image/gzip_deflate.h"
 #include "image/gzip_inflate.h"
 #include "image/rare_compression.h"
 
@@ -18,10 +18,8 @@ namespace ctr {
 
 namespace {
 
-constexpr std::size_t kGzipPart = 1024 * 1024;
 constexpr std::size_t kZstdPart = 4 * 1024 * 1024;
 constexpr std::size_t kBufferSize = 128 * 1024;
-constexpr int kGzipLevel = 6;
 constexpr int kZstdLevel = 3;
 
 // Gives back the bytes that were read to look at, then the rest.
@@ -97,21 +95,9 @@ class OwningSource final : public ByteSource {
   std::unique_ptr<ByteSource> top_;
 };
 
-std::string deflate_member(const std::string& content, int level) {
-  struct Free {
-    void operator()(libdeflate_compressor* compressor) const noexcept { libdeflate_free_compressor(compressor); }
-  };
-  const std::unique_ptr<libdeflate_compressor, Free> compressor(libdeflate_alloc_compressor(level));
-  if (!compressor) throw Error(ErrorKind::Invalid, "gzip: level " + std::to_string(level) + " is not within 1 to 12");
-  std::string member(libdeflate_gzip_compress_bound(compressor.get(), content.size()), '\0');
-  const std::size_t size =
-      libdeflate_gzip_compress(compressor.get(), content.data(), content.size(), member.data(), member.size());
-  if (size == 0) throw Error(ErrorKind::System, "gzip: a member did not fit its bound");
-  member.resize(size);
-  return member;
-}
+std::size_t zstd_bound(std::size_t size) { return ZSTD_compressBound(size); }
 
-std::string zstd_frame(const std::string& content, int level) {
+std::size_t zstd_frame(std::string_view content, std::span<char> frame, int level) {
   struct Free {
     void operator()(ZSTD_CCtx* context) const noexcept { ZSTD_freeCCtx(context); }
   };
@@ -123,63 +109,78 @@ std::string zstd_frame(const std::string& content, int level) {
   };
   check_zstd(ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, level));
   check_zstd(ZSTD_CCtx_setParameter(context.get(), ZSTD_c_checksumFlag, 1));
-  std::string frame(ZSTD_compressBound(content.size()), '\0');
-  frame.resize(check_zstd(ZSTD_compress2(context.get(), frame.data(), frame.size(), content.data(), content.size())));
-  return frame;
+  return check_zstd(ZSTD_compress2(context.get(), frame.data(), frame.size(), content.data(), content.size()));
 }
 
 // Cuts the stream into parts of one size, compresses each by itself, several at once, and puts the results together: a
-// sequence of gzip members or zstd frames is a valid file of its kind.
+// sequence of gzip members or zstd frames is a valid file of its kind. Buffers are used again: to fault fresh pages in
+// for each part would take as long as to compress it.
 class PartCompressor final : public Compressor {
  public:
-  using CompressPart = std::string (*)(const std::string& content, int level);
-
-  PartCompressor(CompressPart compress, std::size_t part_size, int level, ByteSink& output, unsigned threads)
-      : compress_(compress),
+  PartCompressor(PartEncoder encoder, std::size_t part_size, ByteSink& output, unsigned threads)
+      : encoder_(std::move(encoder)),
         part_size_(part_size),
-        level_(level),
         output_(output),
         window_(2 * std::max(threads, 1u)),
+        part_(make_part()),
         pool_(std::max(threads, 1u)) {}
 
   void write(Bytes bytes) override {
     while (!bytes.empty()) {
-      const std::size_t count = std::min(bytes.size(), part_size_ - part_.size());
-      part_.append(as_chars(bytes.first(count)));
+      const std::size_t count = std::min(bytes.size(), part_size_ - part_->content.size());
+      part_->content.append(as_chars(bytes.first(count)));
       bytes = bytes.subspan(count);
-      if (part_.size() == part_size_) submit();
+      if (part_->content.size() == part_size_) submit();
     }
   }
 
   void finish() override {
-    if (!part_.empty() || !has_output_) submit();
+    if (!part_->content.empty() || !has_output_) submit();
     while (!pending_.empty()) write_oldest();
   }
 
  private:
+  struct Part {
+    std::string content;
+    std::unique_ptr<char[]> compressed;
+    std::size_t bound = 0;
+    std::future<std::size_t> size;
+  };
+
+  std::unique_ptr<Part> make_part() const {
+    auto part = std::make_unique<Part>();
+    part->content.reserve(part_size_);
+    part->bound = encoder_.bound(part_size_);
+    part->compressed = std::make_unique_for_overwrite<char[]>(part->bound);
+    return part;
+  }
+
   void submit() {
     has_output_ = true;
-    if (pending_.size() >= window_) write_oldest();
-    pending_.push_back(pool_.submit([content = std::make_shared<std::string>(std::move(part_)), compress = compress_,
-                                     level = level_] { return compress(*content, level); }));
-    part_ = {};
-    part_.reserve(part_size_);
+    std::unique_ptr<Part> next = pending_.size() >= window_ ? write_oldest() : make_part();
+    part_->size = pool_.submit([part = part_.get(), compress = encoder_.compress, level = encoder_.level] {
+      return compress(part->content, {part->compressed.get(), part->bound}, level);
+    });
+    pending_.push_back(std::exchange(part_, std::move(next)));
   }
 
-  void write_oldest() {
-    const std::string compressed = pending_.front().get();
+  /// Gives its buffers back.
+  std::unique_ptr<Part> write_oldest() {
+    const std::size_t size = pending_.front()->size.get();
+    std::unique_ptr<Part> part = std::move(pending_.front());
     pending_.pop_front();
-    output_.write(as_bytes(compressed));
+    output_.write(as_bytes(std::string_view(part->compressed.get(), size)));
+    part->content.clear();
+    return part;
   }
 
-  CompressPart compress_;
+  PartEncoder encoder_;
   std::size_t part_size_;
-  int level_;
   ByteSink& output_;
   std::size_t window_;
-  std::string part_;
+  std::unique_ptr<Part> part_;
   bool has_output_ = false;
-  std::deque<std::future<std::string>> pending_;
+  std::deque<std::unique_ptr<Part>> pending_;
   TaskPool pool_;  // last: its end waits for tasks
 };
 
@@ -224,11 +225,11 @@ std::unique_ptr<ByteSource> decompress(ByteSource& input) {
 std::unique_ptr<Compressor> make_compressor(CompressionChoice choice, ByteSink& output, unsigned threads) {
   switch (choice.kind) {
     case Compression::Gzip:
-      return std::make_unique<PartCompressor>(deflate_member, kGzipPart, choice.level.value_or(kGzipLevel), output,
-                                              threads);
-    case Compression::Zstd:
-      return std::make_unique<PartCompressor>(zstd_frame, kZstdPart, choice.level.value_or(kZstdLevel), output,
-                                              threads);
+      return std::make_unique<PartCompressor>(gzip_encoder(choice.level), kGzipPart, output, threads);
+    case Compression::Zstd: {
+      PartEncoder encoder{encoder_name(choice), choice.level.value_or(kZstdLevel), zstd_frame, zstd_bound};
+      return std::make_unique<PartCompressor>(std::move(encoder), kZstdPart, output, threads);
+    }
     case Compression::None:
       break;
   }
@@ -238,7 +239,7 @@ std::unique_ptr<Compressor> make_compressor(CompressionChoice choice, ByteSink& 
 std::string encoder_name(CompressionChoice choice) {
   switch (choice.kind) {
     case Compression::Gzip:
-      return "libdeflate-" LIBDEFLATE_VERSION_STRING "-1MiB:" + std::to_string(choice.level.value_or(kGzipLevel));
+      return gzip_encoder(choice.level).name;
     case Compression::Zstd:
       return "zstd-" ZSTD_VERSION_STRING "-4MiB:" + std::to_string(choice.level.value_or(kZstdLevel));
     case Compression::None:
@@ -248,6 +249,7 @@ std::string encoder_name(CompressionChoice choice) {
 }
 
 std::optional<CompressionChoice> choice_of_encoder(std::string_view name) {
+  if (name == encoder_name({Compression::Gzip, {}})) return CompressionChoice{Compression::Gzip, {}};
   const std::size_t colon = name.rfind(':');
   if (colon == std::string_view::npos) return std::nullopt;
   const std::optional<std::int64_t> level = parse_int(name.substr(colon + 1));

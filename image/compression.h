@@ -1,6 +1,6 @@
 // Compression of layers. What comes in is recognised by its first bytes, whatever its media type says. What goes out is
-// gzip in independent 1 MiB members (every gzip reader accepts that; members are made in parallel) by libdeflate, whose
-// output does not depend on the processor, or zstd in independent 4 MiB frames. The same encoder name gives the same
+// gzip in independent 1 MiB members (every gzip reader accepts that; members are made in parallel; gzip_deflate.h tells
+// by which encoder), or zstd in independent 4 MiB frames. The same encoder name gives the same
 // bytes.
 #pragma once
 
@@ -16,7 +16,7 @@ namespace ctr {
 
 struct CompressionChoice {
   Compression kind = Compression::Gzip;
-  /// The encoder's own scale; nothing means its default (gzip 6, zstd 3).
+  /// The encoder's own scale; nothing means its default (zstd 3; gzip: see gzip_deflate.h).
   std::optional<int> level = {};
 };
 
@@ -36,7 +36,7 @@ class Compressor : public ByteSink {
 /// Compresses into `output`, which it borrows, on `threads` threads.
 std::unique_ptr<Compressor> make_compressor(CompressionChoice choice, ByteSink& output, unsigned threads);
 
-/// "libdeflate-members-1:6": what makes the bytes; a name is never reused for other bytes.
+/// "libdeflate-1.14-1MiB:6": what makes the bytes; a name is never reused for other bytes.
 std::string encoder_name(CompressionChoice choice);
 /// The choice that makes what an encoder of that name made; nothing if this build has another encoder.
 std::optional<CompressionChoice> choice_of_encoder(std::string_view name);

@@ -1,14 +1,12 @@
 #include "image/gzip_inflate.h"
 
 #include <algorithm>
-#include <cstring>
-#include <dlfcn.h>
-#include <isa-l/igzip_lib.h>
 #include <utility>
 #include <vector>
 #include <zlib.h>
 
 #include "base/error.h"
+#include "image/isal_library.h"
 
 namespace ctr {
 
@@ -92,32 +90,9 @@ class ZlibSource final : public ByteSource {
   bool in_member_ = false;
 };
 
-struct IsaL {
-  decltype(&::isal_inflate_init) init = nullptr;
-  decltype(&::isal_inflate) inflate = nullptr;
-
-  static const IsaL* find() {
-    static const IsaL loaded = load();
-    return loaded.inflate ? &loaded : nullptr;
-  }
-
- private:
-  static IsaL load() {
-    IsaL result;
-    void* library = ::dlopen("libisal.so.2", RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) return result;
-    void* init = ::dlsym(library, "isal_inflate_init");
-    void* inflate = ::dlsym(library, "isal_inflate");
-    if (init == nullptr || inflate == nullptr) return result;
-    std::memcpy(&result.init, &init, sizeof init);
-    std::memcpy(&result.inflate, &inflate, sizeof inflate);
-    return result;
-  }
-};
-
-class IsaLSource final : public ByteSource {
+class IsalSource final : public ByteSource {
  public:
-  IsaLSource(ByteSource& source, const IsaL& library)
+  IsalSource(ByteSource& source, const IsalLibrary& library)
       : input_(source), library_(library), state_(std::make_unique<struct inflate_state>()) {}
 
   std::size_t read(std::span<std::byte> buffer) override {
@@ -147,7 +122,7 @@ class IsaLSource final : public ByteSource {
 
  private:
   void begin_member(std::span<std::byte> buffer) {
-    library_.init(state_.get());
+    library_.inflate_init(state_.get());
     state_->crc_flag = ISAL_GZIP;
     state_->next_out = reinterpret_cast<std::uint8_t*>(buffer.data());
     state_->avail_out = static_cast<std::uint32_t>(buffer.size());
@@ -155,7 +130,7 @@ class IsaLSource final : public ByteSource {
   }
 
   MemberInput input_;
-  const IsaL& library_;
+  const IsalLibrary& library_;
   std::unique_ptr<struct inflate_state> state_;
   bool in_member_ = false;
 };
@@ -163,8 +138,8 @@ class IsaLSource final : public ByteSource {
 }  // namespace
 
 std::unique_ptr<ByteSource> inflate_gzip(ByteSource& input, Inflater inflater) {
-  const IsaL* isa_l = inflater == Inflater::Best ? IsaL::find() : nullptr;
-  if (isa_l) return std::make_unique<IsaLSource>(input, *isa_l);
+  const IsalLibrary* isal = inflater == Inflater::Best ? IsalLibrary::find() : nullptr;
+  if (isal) return std::make_unique<IsalSource>(input, *isal);
   return std::make_unique<ZlibSource>(input);
 }
 

@@ -148,7 +148,10 @@ def measure(case, tools, image, rounds, base):
             elif case == "pull-full":
                 taken = run(tool, [program, *insecure(tool, "pull"), names[tool]])
             elif tool == "docker":
-                run(tool, [program, "rmi", "-f", names[tool], image])
+                # All names go, or the layers would stay.
+                identity = subprocess.run([program, "image", "inspect", "-f", "{{.Id}}", names[tool]], capture_output=True,
+                                          text=True, check=True).stdout.strip()
+                run(tool, [program, "rmi", "-f", identity])
                 taken = run(tool, [program, "pull", names[tool]])
                 run(tool, [program, "tag", names[tool], image])
             else:

@@ -80,6 +80,16 @@ TEST(Compression, TruncatedAndDamagedDataIsCorrupt) {
   }
 }
 
+TEST(Compression, WhatCannotBeCompressedFitsItsMember) {
+  std::string noise(3 * 1024 * 1024 + 1, '\0');
+  std::uint64_t state = 1;
+  for (char& byte : noise) byte = static_cast<char>((state = state * 6364136223846793005u + 1442695040888963407u) >> 56);
+  for (const std::optional<int> level : {std::optional<int>(), std::optional<int>(1), std::optional<int>(12)}) {
+    EXPECT_EQ(inflated(compressed(noise, {Compression::Gzip, level}, 2)), noise);
+  }
+  EXPECT_EQ(inflated(compressed("", {Compression::Gzip, {}}, 2)), "");
+}
+
 TEST(Compression, GarbageBehindAMemberIsCorrupt) {
   EXPECT_THROW(inflated(compressed("x", {Compression::Gzip, {}}, 1) + "garbage"), Error);
 }
@@ -98,6 +108,10 @@ TEST(Compression, EncoderNamesLeadBackToTheirChoice) {
   ASSERT_TRUE(choice);
   EXPECT_EQ(choice->kind, Compression::Gzip);
   EXPECT_EQ(choice->level, 6);
+  const auto standard = choice_of_encoder(encoder_name({Compression::Gzip, {}}));
+  ASSERT_TRUE(standard);
+  EXPECT_EQ(encoder_name(*standard), encoder_name({Compression::Gzip, {}}));
+  EXPECT_FALSE(choice_of_encoder("isal-00000000-1MiB:2"));
   EXPECT_FALSE(choice_of_encoder("libdeflate-0.1-1MiB:6"));
   EXPECT_FALSE(choice_of_encoder(""));
 }

@@ -51,11 +51,11 @@ def remove(program, *names):
 
 
 def holder_sizes(program):
-    """PSS in kB of each process of that name."""
+    """PSS in kB of each process of that name (their `exe` says nothing: shims run from mounts without a path)."""
     sizes = []
     for entry in pathlib.Path("/proc").glob("[0-9]*"):
         try:
-            if program in os.readlink(entry / "exe").rsplit("/", 1)[-1]:
+            if (entry / "comm").read_text().startswith(program):
                 rollup = (entry / "smaps_rollup").read_text()
                 sizes.append(int(next(line for line in rollup.splitlines() if line.startswith("Pss:")).split()[1]))
         except OSError:

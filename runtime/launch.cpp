@@ -81,6 +81,7 @@ class Conversation {
   void handle(const InitMessage& message, std::vector<Fd> fds) {
     switch (message.type) {
       case InitMessageType::Failure:
+        meet_next_process();
         throw describe_failure(state_.init->plan, message);
       case InitMessageType::NamespacesReady:
         if (events_.on_namespaces) events_.on_namespaces(state_.pid);
@@ -112,6 +113,19 @@ class Conversation {
     state_.pidfd = std::move(next);
     has_forked_ = true;
     for (auto& [message, fds] : std::exchange(early_, {})) handle(message, std::move(fds));
+  }
+
+  /// The failure of the process that goes on may be heard before we know who it is. It must become known all the same: a
+  /// child that nobody reaps keeps the pid namespace that it joined from ending.
+  void meet_next_process() {
+    while (state_.init->plan.forks_after_join && !has_forked_) {
+      const Message received = receive_message(state_.sync.get(), sizeof(InitMessage));
+      InitMessage message{};
+      if (received.is_end || received.bytes.size() != sizeof message) return;
+      std::memcpy(&message, received.bytes.data(), sizeof message);
+      early_.clear();
+      if (message.type == InitMessageType::Forked) follow(static_cast<pid_t>(message.value));
+    }
   }
 
   [[noreturn]] void fail_without_message() {

@@ -168,6 +168,7 @@ PreparedNetwork prepare_network(Context& context, const ContainerRecord& record)
   }
   prepared.network_namespace = setup.network.netns;
   prepared.service = std::move(setup.service);
+  prepared.names = name_links(context.paths(), setup.network);
   prepared.warnings = std::move(setup.network.warnings);
   return prepared;
 }

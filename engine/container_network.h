@@ -20,13 +20,14 @@ struct PreparedNetwork {
   std::optional<fs::path> network_namespace;  // to be joined; absent: as the network mode says
   fs::path etc_directory;                     // holds hosts, hostname, resolv.conf
   NetworkService service;                     // for the shim
+  std::vector<fs::path> names;                // links for the shim to take back at the end
   std::vector<std::string> warnings;
 };
 
 /// For a start. Throws NotFound "network x not found", Busy for a taken port. All or nothing.
 PreparedNetwork prepare_network(Context& context, const ContainerRecord& record);
 
-/// Tells the record's shim which names to take back at the end, as the network is now.
+/// Tells the record's shim which names to take back at the end, after a change of a running container's network.
 void note_network_names(const Context& context, ContainerRecord& record);
 
 /// Gives everything back. Safe to repeat.

@@ -171,7 +171,7 @@ StartedContainer start_container(Context& context, const std::string& container,
 
   StartGuard guard(context, record);
   const PreparedNetwork network = prepare_network(context, record);
-  note_network_names(context, record);
+  record.shim.claims_while_running = network.names;
   write_bundle(context, record, network);
   begin_run(context, record);
   StartedContainer started;

@@ -249,7 +249,6 @@ std::string encoder_name(CompressionChoice choice) {
 }
 
 std::optional<CompressionChoice> choice_of_encoder(std::string_view name) {
-  if (name == encoder_name({Compression::Gzip, {}})) return CompressionChoice{Compression::Gzip, {}};
   const std::size_t colon = name.rfind(':');
   if (colon == std::string_view::npos) return std::nullopt;
   const std::optional<std::int64_t> level = parse_int(name.substr(colon + 1));
@@ -258,6 +257,8 @@ std::optional<CompressionChoice> choice_of_encoder(std::string_view name) {
     const CompressionChoice choice{kind, static_cast<int>(*level)};
     if (encoder_name(choice) == name) return choice;
   }
+  // Last, for it loads ISA-L.
+  if (encoder_name({Compression::Gzip, {}}) == name) return CompressionChoice{Compression::Gzip, {}};
   return std::nullopt;
 }
 

@@ -91,8 +91,8 @@ void HeldContainer::wait_for(const std::function<bool()>& condition) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   while (!condition()) {
     if (std::chrono::steady_clock::now() > end) {
-      ADD_FAILURE() << "it did not happen within ten seconds";
-      return;
+      // What follows relies on it: with a mere failure it would read what is not there.
+      throw Error(ErrorKind::Unavailable, "it did not happen within ten seconds");
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }

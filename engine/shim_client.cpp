@@ -143,9 +143,18 @@ std::optional<ShimConnection> ShimConnection::connect(const fs::path& directory)
   return ShimConnection(*std::move(socket), pid);
 }
 
+/// A shim that has ended hears nothing more. What it said before is still there to be read, and then the end.
+void ShimConnection::send(MessageType type, std::string_view payload, std::span<const int> fds) {
+  try {
+    send_shim_message(socket_.get(), type, payload, fds);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::Unavailable) throw;
+  }
+}
+
 /// Sends a request and waits for Done. A shim that ends instead has done all it could.
 void ShimConnection::request(MessageType type, std::string_view payload) {
-  send_shim_message(socket_.get(), type, payload);
+  send(type, payload);
   ShimMessage message;
   while (receive_shim_message(socket_.get(), message)) {
     if (message.type == MessageType::Done) return;
@@ -169,12 +178,12 @@ void ShimConnection::unpause() {
 }
 
 void ShimConnection::resize(TerminalSize size) {
-  send_shim_message(socket_.get(), MessageType::Resize, payload_bytes(SizePayload{size.rows, size.columns}));
+  send(MessageType::Resize, payload_bytes(SizePayload{size.rows, size.columns}));
 }
 
 void ShimConnection::add_network(const NetworkService& service) {
   send_network(service, [&](const std::string& json, const std::vector<int>& fds) {
-    send_shim_message(socket_.get(), MessageType::Network, json, fds);
+    send(MessageType::Network, json, fds);
     ShimMessage message;
     if (receive_shim_message(socket_.get(), message) && message.type == MessageType::Refused) throw_refusal(message);
   });
@@ -187,7 +196,7 @@ void ShimConnection::close_ports(const std::vector<PublishedPort>& ports) {
 }
 
 std::optional<ProcessExit> ShimConnection::wait(WaitFor condition) {
-  send_shim_message(socket_.get(), MessageType::Wait, payload_bytes(WaitPayload{condition}));
+  send(MessageType::Wait, payload_bytes(WaitPayload{condition}));
   ShimMessage message;
   while (receive_shim_message(socket_.get(), message)) {
     if (message.type == MessageType::Refused) throw_refusal(message);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -80,6 +81,7 @@ class ShimConnection {
 
  private:
   ShimConnection(Fd socket, pid_t pid) : socket_(std::move(socket)), pid_(pid) {}
+  void send(MessageType type, std::string_view payload, std::span<const int> fds = {});
   void request(MessageType type, std::string_view payload);
 
   Fd socket_;

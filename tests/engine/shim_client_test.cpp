@@ -64,6 +64,23 @@ TEST_F(Shim, HoldsTheNetworkOfItsContainerAsLongAsItLives) {
   EXPECT_TRUE(FileLock::try_acquire(path, LockMode::Exclusive).has_value());
 }
 
+TEST_F(Shim, ThatHasEndedMeanwhileHasStopped) {
+  HeldContainer container({"/bin/sleep", "100000"});
+  container.start();
+  ShimConnection connection = container.connect();
+  const fs::path descriptors = "/proc/" + std::to_string(find_shim_state(container.run_directory())->shim_pid) + "/fd";
+  container.connect().stop(SIGKILL, 0);
+  HeldContainer::wait_for([&] {  // its end of the connection goes with it
+    try {
+      return list_directory(descriptors).empty();
+    } catch (const Error&) {
+      return true;
+    }
+  });
+  connection.stop(SIGTERM, 10);
+  EXPECT_FALSE(connection.wait(WaitFor::NotRunning).has_value());
+}
+
 TEST_F(Shim, GivesOutputCompleteToTheLastByte) {
   HeldContainer container(shell("dd if=/dev/zero bs=1000 count=3000 2>/dev/null | tr '\\000' 'x'; echo end"));
   const auto run = HeldContainer::attend(container.start(kOutputs));

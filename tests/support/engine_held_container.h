@@ -32,7 +32,7 @@ class HeldContainer {
   ShimConnection connect() const;
   /// Waits until no shim holds the container.
   void wait_until_dead() const;
-  /// Waits until the condition holds; fails the test after ten seconds.
+  /// Waits until the condition holds; throws after ten seconds.
   static void wait_for(const std::function<bool()>& condition);
 
   ProcessExit exit() const;

@@ -40,6 +40,12 @@ class StdioRelayTest : public testing::Test {
     }
   }
 
+  /// For what a terminal carries: the kernel hands it over in its own time.
+  void settle_until_out_has(std::size_t size) {
+    for (int waits = 0; out_.size() < size && waits < 1000; ++waits) loop_.run_once(10);
+    settle();
+  }
+
   EventLoop loop_;
   std::string out_;
   std::string err_;
@@ -166,8 +172,9 @@ TEST_F(StdioRelayTerminal, CarriesBothWays) {
   const ssize_t count = ::read(process_.get(), buffer.data(), buffer.size());
   EXPECT_EQ(std::string_view(buffer.data(), static_cast<std::size_t>(count)), "typed\n");
   write_all(process_.get(), as_bytes("shown\n"));
-  settle();
-  EXPECT_EQ(out_, "typed\r\nshown\r\n");
+  const std::string_view carried = "typed\r\nshown\r\n";
+  settle_until_out_has(carried.size());
+  EXPECT_EQ(out_, carried);
   EXPECT_EQ(taken_[3], 6U);
 }
 
